@@ -1,0 +1,1 @@
+//! mosquitto.conf: one table that parser, errors, manual and check are made from.

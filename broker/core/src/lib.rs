@@ -1,0 +1,1 @@
+//! Sessions, routing, retained messages, wills, quotas; told things, answers into an outbox.

@@ -1,0 +1,1 @@
+//! Keys and certificates: issue, load, rustls and OpenSSL contexts.

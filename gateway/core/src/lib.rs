@@ -1,0 +1,1 @@
+//! Advertisements to reports: parse, filter, de-duplicate, batch, encode.

@@ -1,0 +1,1 @@
+//! An outgoing MQTT connection over any transport: dial, resume, spool.

@@ -1,0 +1,2 @@
+//! The appliance: command line, configuration read whole, parts joined, signals awaited.
+fn main() {}
