@@ -1,1 +1,42 @@
 //! An outgoing MQTT connection over any transport: dial, resume, spool.
+//!
+//! [`open`] gives a [`Link`], a handle that is cheap to clone and never waits, and the future that
+//! does the work: spawn it. A message given to [`Link::publish`] lies in the spool until the far
+//! server is there and its socket takes bytes; the spool has limits, and past them the oldest message
+//! is dropped and counted.
+//!
+//! # What is promised
+//!
+//! * QoS 0: sent at most once. A message whose frame the socket had not taken whole when the
+//!   connection broke goes back to the head of the spool.
+//! * QoS 1 and 2: once a message has left the spool it is kept until its last acknowledgement, over any
+//!   number of reconnects. Where the far session was kept, the delivery goes on where it stood (same
+//!   packet identifiers, DUP set, old order; PUBREL where PUBREC was had), so QoS 2 is exactly once.
+//! * Where the far session is gone (always with `clean_session`), unacknowledged messages are sent again
+//!   as new ones. Nothing is lost, but a message of which only the acknowledgement was missing arrives
+//!   twice, **at QoS 2 too**: no client can know which of the two happened.
+//!
+//! # Where to read
+//!
+//! `session` is the protocol and is pure: it is told things (a packet came, a deadline passed) and
+//! answers into an `Outbox`. `spool` and `backoff` are pure too. `driver` is the loop, `dial` opens
+//! transports. Nothing here subscribes yet; packets that need no loop of their own to be answered
+//! (a QoS 1 or 2 PUBLISH of a session that once subscribed) are.
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod dial;
+mod driver;
+mod fault;
+mod handle;
+mod ids;
+mod outbox;
+mod session;
+mod settings;
+mod spool;
+
+pub use backoff::Backoff;
+pub use dial::{BoxFuture, BoxedStream, ByteStream};
+pub use handle::{Counts, Link, Refused, State, open};
+pub use settings::{ConnectionKind, LinkSettings, Message, Transport};
+pub use spool::SpoolLimits;
