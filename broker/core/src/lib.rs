@@ -1,1 +1,39 @@
-//! Sessions, routing, retained messages, wills, quotas; told things, answers into an outbox.
+//! The broker as a thing that is told things: sessions, routing, retained messages, wills, quotas.
+//!
+//! [`Broker`] is the whole of it. The edge tells it what happened ([`Broker::open`], [`Broker::handle`],
+//! [`Broker::verdict`], [`Broker::closed`], [`Broker::drained`], [`Broker::handle_timeout`]) with the time at
+//! which it happened, and it answers into an [`Outbox`]. Nothing here reads a clock, a socket or a file, nothing
+//! waits, and the same history gives the same answers.
+#![forbid(unsafe_code)]
+
+mod ack;
+mod broker;
+mod connect;
+mod deliver;
+mod frames;
+mod limits;
+mod link;
+mod message;
+mod outbox;
+mod publish;
+mod retained;
+mod routes;
+mod session;
+mod settings;
+mod stats;
+mod store;
+mod subscribe;
+mod subscriptions;
+mod time;
+mod timers;
+mod will;
+
+pub use broker::Broker;
+pub use limits::*;
+pub use link::{Door, Trust};
+pub use message::Message;
+pub use outbox::{ClientFault, Credentials, End, Event, LinkId, Outbox, Refusal};
+pub use settings::{ListenerSettings, Settings, VersionSet};
+pub use stats::Stats;
+pub use store::{MemoryStore, SessionNumber, StoreOp, StoredMessage, StoredSession, StoredSubscription};
+pub use time::Instant;

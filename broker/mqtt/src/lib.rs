@@ -24,7 +24,7 @@ pub use packet::{
 };
 pub use property::{Properties, PropertiesBuf, Property};
 pub use reason::ReasonCode;
-pub use words::{PacketId, ProtocolVersion, QoS, RetainHandling, SubscriptionOptions, TopicFilter, TopicName};
+pub use words::{PacketId, ProtocolVersion, QoS, RetainHandling, SubscriptionOptions, TopicFilter, TopicFilterBuf, TopicName, TopicNameBuf};
 
 /// The longest Remaining Length that four bytes can say [3.1.1 §2.2.3, 5.0 §1.5.5].
 pub const REMAINING_LENGTH_MAX: u32 = 268_435_455;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use crate::DecodeFault;
 
@@ -66,6 +67,20 @@ impl QoS {
 pub struct PacketId(pub NonZeroU16);
 
 impl PacketId {
+    /// 1.
+    pub const MIN: Self = Self(NonZeroU16::MIN);
+
+    /// How many there are.
+    pub const COUNT: u64 = 65_535;
+
+    /// The identifier that comes at the `issue`th time (from 0) when they are given in a circle from 1.
+    pub const fn of_issue(issue: u64) -> Self {
+        match NonZeroU16::new((issue % Self::COUNT) as u16 + 1) {
+            Some(id) => Self(id),
+            None => Self::MIN, // the remainder plus one is never zero
+        }
+    }
+
     /// `None` for zero, which the standards forbid [3.1.1 MQTT-2.3.1-1, 5.0 MQTT-2.2.1-3].
     pub const fn new(id: u16) -> Option<Self> {
         match NonZeroU16::new(id) {
@@ -170,4 +185,48 @@ pub struct SubscriptionOptions {
     pub retain_as_published: bool,
     /// Which retained messages are sent at SUBSCRIBE.
     pub retain_handling: RetainHandling,
+}
+
+/// A [`TopicName`] that is kept: cheap to clone, checked once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicNameBuf(Arc<str>);
+
+impl TopicNameBuf {
+    /// Borrows it.
+    pub fn as_name(&self) -> TopicName<'_> {
+        TopicName(&self.0)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<TopicName<'_>> for TopicNameBuf {
+    fn from(name: TopicName<'_>) -> Self {
+        Self(name.0.into())
+    }
+}
+
+/// A [`TopicFilter`] that is kept: checked once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilterBuf(Box<str>);
+
+impl TopicFilterBuf {
+    /// Borrows it.
+    pub fn as_filter(&self) -> TopicFilter<'_> {
+        TopicFilter(&self.0)
+    }
+
+    /// The filter as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<TopicFilter<'_>> for TopicFilterBuf {
+    fn from(filter: TopicFilter<'_>) -> Self {
+        Self(filter.0.into())
+    }
 }

@@ -1,0 +1,91 @@
+//! A message as it is kept: once, however many sessions wait for it.
+
+use std::sync::Arc;
+
+use mqtt::{Properties, PropertiesBuf, Property, QoS, TopicName, TopicNameBuf};
+
+use crate::Instant;
+
+/// An application message that outlives the packet it came in. Shared, never changed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    topic: TopicNameBuf,
+    payload: Box<[u8]>,
+    properties: Option<Box<PropertiesBuf>>,
+    expires_at: Option<Instant>,
+    qos: QoS,
+}
+
+impl Message {
+    /// Keeps what `item` says.
+    pub(crate) fn keep(item: &Item<'_>) -> Arc<Self> {
+        Arc::new(Self {
+            topic: item.topic.into(),
+            payload: item.payload.into(),
+            properties: (!item.properties.is_empty()).then(|| Box::new(forwarded(item.properties))),
+            expires_at: item.expires_at,
+            qos: item.qos,
+        })
+    }
+
+    /// Where it was published.
+    pub fn topic(&self) -> TopicName<'_> {
+        self.topic.as_name()
+    }
+
+    /// What was published.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// At which QoS it was published.
+    pub const fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    /// When it is no longer of use [5.0 §3.3.2.3.3].
+    pub const fn expires_at(&self) -> Option<Instant> {
+        self.expires_at
+    }
+
+    /// As something that can be delivered.
+    pub(crate) fn item(&self) -> Item<'_> {
+        Item {
+            topic: self.topic.as_name(),
+            payload: &self.payload,
+            properties: self.properties.as_deref().map_or(Properties::EMPTY, PropertiesBuf::as_properties),
+            expires_at: self.expires_at,
+            qos: self.qos,
+        }
+    }
+}
+
+/// A message on its way: borrowed from the packet it came in, or from where it is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Item<'a> {
+    pub topic: TopicName<'a>,
+    pub payload: &'a [u8],
+    /// As published; what concerns one hop only is left out when it is encoded or kept.
+    pub properties: Properties<'a>,
+    pub expires_at: Option<Instant>,
+    pub qos: QoS,
+}
+
+/// The properties that go on to subscribers unchanged: not those of the hop (Topic Alias, Subscription
+/// Identifier), nor the Message Expiry Interval, which is counted down [5.0 §3.3.2.3].
+pub(crate) fn forwarded(properties: Properties<'_>) -> PropertiesBuf {
+    let mut kept = PropertiesBuf::default();
+    for property in properties.iter() {
+        let of_this_hop = matches!(
+            property,
+            Property::TopicAlias(_)
+                | Property::SubscriptionIdentifier(_)
+                | Property::MessageExpiryInterval(_)
+                | Property::WillDelayInterval(_)
+        );
+        if !of_this_hop {
+            kept.push(property);
+        }
+    }
+    kept
+}

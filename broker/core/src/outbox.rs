@@ -1,0 +1,236 @@
+//! Where the core's answers go, and the words for them. The edge carries them out; nothing is carried out here.
+
+use std::fmt;
+
+use mqtt::{DecodeFault, ProtocolVersion, QoS};
+
+use crate::StoreOp;
+
+/// One connection, numbered by the edge. The edge may use a number again once the core was told
+/// [`crate::Broker::closed`] or has said [`Outbox::close`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u32);
+
+/// Takes the core's answers.
+///
+/// The methods that run once per delivered message (`send`, `backlog_bytes`) are on the hot path:
+/// the edge's implementation appends to the connection's own buffer and no more.
+pub trait Outbox {
+    /// One whole packet for `link`. Packets leave in the order they were given.
+    fn send(&mut self, link: LinkId, packet: &[u8]);
+
+    /// One acknowledgement for `link`. With `promises` it says that something is kept, and must not leave before
+    /// every [`StoreOp`] given so far is; the acknowledgements of one link never overtake each other
+    /// [3.1.1 §4.6, 5.0 §4.6].
+    fn acknowledge(&mut self, link: LinkId, packet: &[u8], promises: bool);
+
+    /// Bytes given for `link` that its socket has not taken.
+    fn backlog_bytes(&self, link: LinkId) -> usize;
+
+    /// Asks for one call of [`crate::Broker::drained`] when the backlog of `link` is gone.
+    fn tell_when_drained(&mut self, link: LinkId);
+
+    /// Something that must outlive the process.
+    fn store(&mut self, op: StoreOp);
+
+    /// Asks whether `credentials` are right; the answer is [`crate::Broker::verdict`]. Until then nothing
+    /// more from `link` may be handled.
+    fn verify(&mut self, link: LinkId, credentials: Credentials<'_>);
+
+    /// The link is over for the core: let leave what was sent, then close it.
+    fn close(&mut self, link: LinkId);
+
+    /// Something that the operator may want to read.
+    fn tell(&mut self, event: Event<'_>);
+
+    /// Sixteen bytes that were never given before; a Client Identifier is made of them.
+    fn unique(&mut self) -> [u8; 16];
+}
+
+/// A user name and what was said to prove it.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    /// User Name of the CONNECT.
+    pub username: &'a str,
+    /// Password of the CONNECT; `None` if there was none.
+    pub password: Option<&'a [u8]>,
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// What happened, for the log.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A client was let in.
+    Connected {
+        /// Its link.
+        link: LinkId,
+        /// Its Client Identifier, ours if it had none.
+        client_id: &'a str,
+        /// What it speaks.
+        version: ProtocolVersion,
+        /// Clean Session or Clean Start.
+        clean: bool,
+        /// The keep-alive that counts, in seconds.
+        keep_alive_s: u16,
+        /// User Name.
+        username: Option<&'a str>,
+    },
+    /// A client was not let in.
+    Refused {
+        /// Its link.
+        link: LinkId,
+        /// Client Identifier as sent.
+        client_id: &'a str,
+        /// User Name as sent.
+        username: Option<&'a str>,
+        /// Why.
+        why: Refusal,
+    },
+    /// A client's connection is over.
+    Disconnected {
+        /// Its link.
+        link: LinkId,
+        /// Whose.
+        client_id: &'a str,
+        /// User Name.
+        username: Option<&'a str>,
+        /// Why.
+        why: End,
+    },
+    /// The same Client Identifier came in again; the older connection goes.
+    TakenOver {
+        /// Whose.
+        client_id: &'a str,
+    },
+    /// The rules do not let a client publish there.
+    PublishDenied {
+        /// Who.
+        client_id: &'a str,
+        /// Where.
+        topic: &'a str,
+        /// How.
+        qos: QoS,
+        /// Its size.
+        payload_bytes: usize,
+    },
+    /// The rules do not let a client subscribe.
+    SubscribeDenied {
+        /// Who.
+        client_id: &'a str,
+        /// To what.
+        filter: &'a str,
+    },
+    /// The queue of a client that is slow or away is full: told at the first message dropped, and again
+    /// after the queue has been empty.
+    QueueFull {
+        /// Whose.
+        client_id: &'a str,
+    },
+    /// A durable session came to its end.
+    SessionExpired {
+        /// Whose.
+        client_id: &'a str,
+    },
+}
+
+/// Why a client was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It gave no user name.
+    #[error("no user name, and anonymous clients are not allowed")]
+    Anonymous,
+    /// User name or password are wrong.
+    #[error("bad user name or password")]
+    Password,
+    /// Too many logins wait to be checked.
+    #[error("too many logins are being checked")]
+    Busy,
+    /// The listener does not speak its version.
+    #[error("its MQTT version is not accepted by this listener")]
+    Version,
+    /// An empty Client Identifier where none may be, or one too long.
+    #[error("its client identifier is not accepted")]
+    ClientId,
+    /// Its keep-alive is longer than `max_keepalive`.
+    #[error("its keep-alive is longer than max_keepalive")]
+    KeepAlive,
+    /// Its will asks for more than is available.
+    #[error("its will asks for a QoS or a retained message that is not available")]
+    Will,
+    /// It asks for enhanced authentication by a method that we do not have.
+    #[error("its authentication method is not supported")]
+    Method,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// The client said DISCONNECT.
+    #[error("disconnected")]
+    Farewell,
+    /// The client closed the connection without DISCONNECT, or the network did.
+    #[error("connection closed by client")]
+    Closed,
+    /// The client broke the protocol.
+    #[error("{0}")]
+    Fault(ClientFault),
+    /// The same Client Identifier came in again.
+    #[error("session taken over")]
+    TakenOver,
+    /// The broker stops.
+    #[error("broker shutting down")]
+    Shutdown,
+    /// The operator's rules no longer let it in.
+    #[error("administrative action")]
+    NoLongerAllowed,
+}
+
+/// The client broke the protocol: its connection closes, and no other client notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientFault {
+    /// A packet that is not MQTT.
+    #[error("malformed packet: {0}")]
+    Packet(#[from] DecodeFault),
+    /// The client was silent for one and a half keep-alive periods [3.1.1 MQTT-3.1.2-24, 5.0 MQTT-3.1.2-22].
+    #[error("exceeded timeout")]
+    KeepAliveExpired,
+    /// No complete CONNECT in time.
+    #[error("no CONNECT in time")]
+    SlowLogin,
+    /// A packet that has no business here: a second CONNECT, a packet only servers send, anything before CONNECT.
+    #[error("protocol error: {0}")]
+    Unexpected(&'static str),
+    /// More QoS 2 messages unfinished than our Receive Maximum allows [5.0 §3.3.4].
+    #[error("receive maximum exceeded")]
+    ReceiveMaximum,
+    /// A Topic Alias of 0, above our maximum, or never introduced [5.0 §3.3.2.3.4].
+    #[error("topic alias invalid")]
+    TopicAlias,
+    /// A QoS above what CONNACK said is available [5.0 §3.2.2.3.4].
+    #[error("QoS not supported")]
+    QoSNotSupported,
+    /// RETAIN where CONNACK said that it is not available [5.0 §3.2.2.3.5].
+    #[error("retain not supported")]
+    RetainNotSupported,
+}
+
+impl ClientFault {
+    /// What a 5.0 client is told in DISCONNECT.
+    pub const fn reason(self) -> mqtt::ReasonCode {
+        use mqtt::ReasonCode;
+        match self {
+            Self::Packet(fault) => fault.reason_code(),
+            Self::KeepAliveExpired => ReasonCode::KeepAliveTimeout,
+            Self::SlowLogin | Self::Unexpected(_) => ReasonCode::ProtocolError,
+            Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
+            Self::TopicAlias => ReasonCode::TopicAliasInvalid,
+            Self::QoSNotSupported => ReasonCode::QoSNotSupported,
+            Self::RetainNotSupported => ReasonCode::RetainNotSupported,
+        }
+    }
+}

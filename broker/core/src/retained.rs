@@ -1,0 +1,169 @@
+//! The last message of each topic that was published with RETAIN: a tree of topic levels, parents before children.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mqtt::{TopicFilter, TopicName};
+
+use crate::{Instant, Message};
+
+/// All retained messages.
+#[derive(Debug, Default)]
+pub(crate) struct Retained {
+    root: Node,
+    count: usize,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    children: BTreeMap<Box<str>, Node>,
+    message: Option<Arc<Message>>,
+}
+
+impl Retained {
+    /// Takes the place of what the topic had.
+    pub(crate) fn set(&mut self, message: Arc<Message>) {
+        let mut node = &mut self.root;
+        for level in message.topic().as_str().split('/') {
+            if !node.children.contains_key(level) {
+                node.children.insert(level.into(), Node::default());
+            }
+            node = match node.children.get_mut(level) {
+                Some(child) => child,
+                None => return, // was inserted above
+            };
+        }
+        self.count += usize::from(node.message.is_none());
+        node.message = Some(message);
+    }
+
+    /// Forgets what the topic had [3.1.1 MQTT-3.3.1-10, 5.0 MQTT-3.3.1-6]; `true` if it had something.
+    pub(crate) fn clear(&mut self, topic: TopicName<'_>) -> bool {
+        let removed = self.root.clear(topic.as_str().split('/'));
+        self.count -= usize::from(removed);
+        removed
+    }
+
+    /// Calls `found` for each message that `filter` matches and that has not expired at `now`.
+    pub(crate) fn matches(&self, filter: TopicFilter<'_>, now: Instant, found: &mut impl FnMut(&Arc<Message>)) {
+        self.root.matches(Some(filter.as_str()), true, now, found);
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+}
+
+impl Node {
+    fn clear<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> bool {
+        let Some(level) = levels.next() else { return self.message.take().is_some() };
+        let Some(child) = self.children.get_mut(level) else { return false };
+        let removed = child.clear(levels);
+        if child.children.is_empty() && child.message.is_none() {
+            self.children.remove(level);
+        }
+        removed
+    }
+
+    fn matches(&self, rest: Option<&str>, at_root: bool, now: Instant, found: &mut impl FnMut(&Arc<Message>)) {
+        let Some(rest) = rest else {
+            self.give(now, found);
+            return;
+        };
+        let (level, below) = match rest.split_once('/') {
+            Some((level, below)) => (level, Some(below)),
+            None => (rest, None),
+        };
+        match level {
+            "#" => {
+                if !at_root {
+                    self.give(now, found);
+                }
+                for (_, child) in self.visible(at_root) {
+                    child.matches(Some("#"), false, now, found);
+                }
+            }
+            "+" => {
+                for (_, child) in self.visible(at_root) {
+                    // `a/#` includes `a` itself, so does `+/#`.
+                    child.matches(below, false, now, found);
+                }
+            }
+            _ => {
+                if let Some(child) = self.children.get(level) {
+                    child.matches(below, false, now, found);
+                }
+            }
+        }
+    }
+
+    /// The children that a wildcard stands for: not `$`-topics at the first level [3.1.1 and 5.0 MQTT-4.7.2-1].
+    fn visible(&self, at_root: bool) -> impl Iterator<Item = (&Box<str>, &Node)> {
+        self.children.iter().filter(move |(level, _)| !(at_root && level.starts_with('$')))
+    }
+
+    fn give(&self, now: Instant, found: &mut impl FnMut(&Arc<Message>)) {
+        if let Some(message) = &self.message
+            && message.expires_at().is_none_or(|at| at > now)
+        {
+            found(message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Item;
+    use mqtt::{Properties, QoS};
+
+    fn message(topic: &str, expires_at: Option<Instant>) -> Arc<Message> {
+        Message::keep(&Item {
+            topic: TopicName::new(topic).unwrap(),
+            payload: b"x",
+            properties: Properties::EMPTY,
+            expires_at,
+            qos: QoS::AtMostOnce,
+        })
+    }
+
+    fn found(retained: &Retained, filter: &str, now: Instant) -> Vec<String> {
+        let mut topics = Vec::new();
+        retained.matches(TopicFilter::new(filter).unwrap(), now, &mut |m| topics.push(m.topic().as_str().to_owned()));
+        topics
+    }
+
+    #[test]
+    fn a_filter_finds_the_retained_messages_it_matches_parents_first() {
+        let mut retained = Retained::default();
+        for topic in ["a", "a/b", "a/b/c", "d", "/", "$SYS/x"] {
+            retained.set(message(topic, None));
+        }
+        let now = Instant::default();
+        const ROWS: &[(&str, &[&str])] = &[
+            ("#", &["/", "a", "a/b", "a/b/c", "d"]),
+            ("a/#", &["a", "a/b", "a/b/c"]),
+            ("a/+", &["a/b"]),
+            ("+", &["a", "d"]),
+            ("+/#", &["/", "a", "a/b", "a/b/c", "d"]),
+            ("+/+", &["/", "a/b"]),
+            ("$SYS/#", &["$SYS/x"]),
+            ("a/b/c/d", &[]),
+        ];
+        for (filter, wanted) in ROWS {
+            assert_eq!(found(&retained, filter, now), *wanted, "{filter}");
+        }
+    }
+
+    #[test]
+    fn an_expired_message_is_not_given_and_a_cleared_one_leaves_nothing() {
+        let mut retained = Retained::default();
+        retained.set(message("a/b", Some(Instant::from_millis(5))));
+        assert_eq!(found(&retained, "#", Instant::from_millis(4)), ["a/b"]);
+        assert_eq!(found(&retained, "#", Instant::from_millis(5)), [] as [&str; 0]);
+        assert!(retained.clear(TopicName::new("a/b").unwrap()));
+        assert!(!retained.clear(TopicName::new("a/b").unwrap()));
+        assert!(retained.root.children.is_empty());
+        assert_eq!(retained.len(), 0);
+    }
+}

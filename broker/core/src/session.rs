@@ -1,0 +1,161 @@
+//! Sessions: what the broker remembers of a client, connected or away.
+//!
+//! Who wants which topic is the tree's; how a message becomes bytes is `frames`'. Nothing here knows a socket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mqtt::{PacketId, ProtocolVersion, QoS, TopicFilterBuf};
+
+use crate::store::SessionNumber;
+use crate::will::Will;
+use crate::{Instant, LinkId, Message};
+
+/// What is remembered of one Client Identifier.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub client_id: Arc<str>,
+    pub username: Option<Box<str>>,
+    /// Its number in the store; durable sessions only.
+    pub number: SessionNumber,
+    /// The connection, while there is one.
+    pub on: Option<Online>,
+    pub expiry: Expiry,
+    /// Where its end stands in the timers, while it is away.
+    pub ends_at: Option<Instant>,
+    pub will: Option<Box<Will>>,
+    /// Where its will stands in the timers, while it is away.
+    pub will_at: Option<Instant>,
+    pub subscriptions: Vec<TopicFilterBuf>,
+    /// Incoming QoS 2 messages that were taken and not yet released, sorted.
+    pub awaiting_pubrel: Vec<PacketId>,
+    /// Made when the first message has to wait for an acknowledgement or for room.
+    pub outgoing: Option<Box<Outgoing>>,
+}
+
+/// What of a connection is needed for every delivery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Online {
+    pub link: LinkId,
+    pub version: ProtocolVersion,
+    /// Messages of QoS 1 and 2 that may be in flight to it.
+    pub window: u16,
+    /// Largest packet it takes.
+    pub packet_bytes_max: u32,
+}
+
+/// How long a session outlives its connection [5.0 §3.1.2.11.2].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// Not at all: Clean Session of 3.1 and 3.1.1, interval 0 of 5.0.
+    AtDisconnect,
+    /// So many seconds.
+    After(u32),
+    /// Until the broker forgets: 3.1 and 3.1.1 without Clean Session, interval 0xFFFFFFFF of 5.0.
+    Never,
+}
+
+impl Expiry {
+    pub(crate) const fn from_interval(seconds: u32) -> Self {
+        match seconds {
+            0 => Self::AtDisconnect,
+            u32::MAX => Self::Never,
+            seconds => Self::After(seconds),
+        }
+    }
+
+    pub(crate) const fn is_durable(self) -> bool {
+        !matches!(self, Self::AtDisconnect)
+    }
+}
+
+/// Messages on their way to the client: in flight, then waiting.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    /// Packet Identifiers given so far.
+    pub issued: u64,
+    pub in_flight: VecDeque<InFlight>,
+    pub queue: VecDeque<Queued>,
+    /// Payload bytes in `queue`.
+    pub queued_bytes: usize,
+    /// Retained messages in `queue` (they do not count towards its limits).
+    pub queued_retained: usize,
+    /// Numbers the entries for the store.
+    pub last_entry: u64,
+    /// The operator was told that the queue is full, and it has not been empty since.
+    pub told_full: bool,
+}
+
+/// A message that waits to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub message: Arc<Message>,
+    /// Its number for the store; 0 where it is not in the store.
+    pub entry: u64,
+    pub qos: QoS,
+    pub retain: bool,
+    /// Sent because of a SUBSCRIBE, not of a PUBLISH.
+    pub is_retained: bool,
+    pub identifier: u32,
+}
+
+/// A message of QoS 1 or 2 that was sent and not acknowledged to the end.
+#[derive(Clone, Debug)]
+pub(crate) struct InFlight {
+    pub id: PacketId,
+    /// The how-manieth identifier that was given.
+    pub issue: u64,
+    /// PUBREC came: what is awaited is PUBCOMP, and the message itself is not needed any more.
+    pub released: bool,
+    pub queued: Queued,
+}
+
+impl Outgoing {
+    /// A Packet Identifier that is free, and the number of its issue: the one after the last given, as mosquitto counts.
+    pub(crate) fn next_id(&mut self) -> (PacketId, u64) {
+        loop {
+            let issue = self.issued;
+            self.issued += 1;
+            let id = PacketId::of_issue(issue);
+            // Identifiers are given in a circle, so all in flight lie between the oldest and the newest: only where the
+            // oldest was given a whole circle ago must they be looked through. In-flight messages
+            // are fewer than identifiers (the window is a u16 below its maximum), so this ends.
+            let full_circle = self.in_flight.front().is_some_and(|oldest| issue - oldest.issue >= PacketId::COUNT);
+            if !full_circle || !self.in_flight.iter().any(|held| held.id == id) {
+                return (id, issue);
+            }
+        }
+    }
+
+    pub(crate) fn next_entry(&mut self) -> u64 {
+        self.last_entry += 1;
+        self.last_entry
+    }
+
+    pub(crate) fn wait(&mut self, queued: Queued) {
+        if queued.is_retained {
+            self.queued_retained += 1;
+        } else {
+            self.queued_bytes += queued.message.payload().len();
+        }
+        self.queue.push_back(queued);
+    }
+
+    pub(crate) fn next_waiting(&mut self) -> Option<Queued> {
+        let queued = self.queue.pop_front()?;
+        if queued.is_retained {
+            self.queued_retained -= 1;
+        } else {
+            self.queued_bytes -= queued.message.payload().len();
+        }
+        if self.queue.is_empty() {
+            self.told_full = false;
+        }
+        Some(queued)
+    }
+
+    /// The place of an in-flight message; acknowledgements come in order, so it is mostly the first.
+    pub(crate) fn place(&self, id: PacketId) -> Option<usize> {
+        self.in_flight.iter().position(|held| held.id == id)
+    }
+}

@@ -1,0 +1,113 @@
+//! What the operator set, as the core needs it. Parsing files is `broker-conf`'s.
+
+use mqtt::{ProtocolVersion, QoS};
+
+/// Limits and choices of the whole broker; the names are mosquitto's options.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Empty Client Identifiers are given one by us.
+    pub allow_zero_length_clientid: bool,
+    /// Begins the identifiers that we make.
+    pub auto_id_prefix: String,
+    /// Overlapping subscriptions give one copy each; `false`: one copy per client.
+    pub allow_duplicate_messages: bool,
+    /// QoS 1 and 2 messages in flight to one client; 0: as many as there are Packet Identifiers.
+    pub max_inflight_messages: u16,
+    /// QoS 1 and 2 messages that wait for one client beyond those in flight; 0: no limit.
+    pub max_queued_messages: usize,
+    /// Bytes of payload that wait for one client; 0: no limit.
+    pub max_queued_bytes: usize,
+    /// QoS 0 messages wait for durable sessions that are away.
+    pub queue_qos0_messages: bool,
+    /// Seconds; 0: no limit. 5.0 clients are told ours, others are refused.
+    pub max_keepalive_s: u16,
+    /// Whole packets in bytes, both ways; 0: no limit.
+    pub max_packet_size: u32,
+    /// Payload bytes of a message; 0: no limit.
+    pub message_size_limit: u32,
+    /// Whether messages may be retained.
+    pub retain_available: bool,
+    /// Deliver at the subscription's QoS even if it is above the message's.
+    pub upgrade_outgoing_qos: bool,
+    /// Durable sessions end this many seconds after their client left; `None`: as the client asked.
+    pub persistent_client_expiration_s: Option<u64>,
+    /// Each listener, in the order the edge numbers them.
+    pub listeners: Vec<ListenerSettings>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            allow_zero_length_clientid: true,
+            auto_id_prefix: "auto-".to_owned(),
+            allow_duplicate_messages: true,
+            max_inflight_messages: 20,
+            max_queued_messages: 1000,
+            max_queued_bytes: 0,
+            queue_qos0_messages: false,
+            max_keepalive_s: 0,
+            max_packet_size: 2_000_000,
+            message_size_limit: 0,
+            retain_available: true,
+            upgrade_outgoing_qos: false,
+            persistent_client_expiration_s: None,
+            listeners: vec![ListenerSettings::default()],
+        }
+    }
+}
+
+/// What one listener allows.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// A client without a user name may come in.
+    pub allow_anonymous: bool,
+    /// User names are checked against a password file. Without one a user name is taken as it is, where anonymous
+    /// clients may come in, and refused where they may not: so does mosquitto.
+    pub checks_passwords: bool,
+    /// Which versions are spoken here.
+    pub versions: VersionSet,
+    /// The highest QoS a client may publish at.
+    pub max_qos: QoS,
+    /// Topic aliases that a client may use.
+    pub max_topic_alias: u16,
+}
+
+impl Default for ListenerSettings {
+    fn default() -> Self {
+        Self {
+            allow_anonymous: false,
+            checks_passwords: false,
+            versions: VersionSet::default(),
+            max_qos: QoS::ExactlyOnce,
+            max_topic_alias: crate::TOPIC_ALIASES_MAX,
+        }
+    }
+}
+
+/// `accept_protocol_versions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionSet {
+    /// MQTT 3.1.
+    pub v31: bool,
+    /// MQTT 3.1.1.
+    pub v311: bool,
+    /// MQTT 5.0.
+    pub v5: bool,
+}
+
+impl Default for VersionSet {
+    fn default() -> Self {
+        Self { v31: true, v311: true, v5: true }
+    }
+}
+
+impl VersionSet {
+    /// Whether `version` is in the set.
+    pub const fn has(self, version: ProtocolVersion) -> bool {
+        match version {
+            ProtocolVersion::V31 => self.v31,
+            ProtocolVersion::V311 => self.v311,
+            ProtocolVersion::V5 => self.v5,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What was counted. Whoever shows it (`$SYS`, metrics, the log) reads it from here.
+
+/// Counters since the start; each only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// PUBLISH packets from clients.
+    pub publishes_received: u64,
+    /// PUBLISH packets to clients, repeats included.
+    pub publishes_sent: u64,
+    /// Messages that a queue or a socket had no room for, or that were too large for a client.
+    pub publishes_dropped: u64,
+    /// Messages whose expiry came before their delivery.
+    pub publishes_expired: u64,
+    /// Clients let in.
+    pub connects: u64,
+    /// Clients refused.
+    pub refusals: u64,
+}

@@ -1,0 +1,191 @@
+//! What must outlive the process, as operations; and a store that keeps them in memory.
+//!
+//! The core says what must be kept ([`StoreOp`]) and marks the acknowledgements that promise it. Carrying operations
+//! out is the edge's; [`MemoryStore`] does it without a disk, and shows what a store is to give back: a broker
+//! made from its [`MemoryStore::sessions`] and [`MemoryStore::retained`] is the broker that was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mqtt::{PacketId, QoS, SubscriptionOptions, TopicFilterBuf, TopicNameBuf};
+
+use crate::Message;
+
+/// A durable session in the store. Numbers are not used again while the store lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionNumber(pub u64);
+
+/// Something that must outlive the process.
+#[derive(Clone, Debug)]
+pub enum StoreOp {
+    /// A durable session begins, or its expiry changed.
+    Session {
+        /// Its number from now on.
+        number: SessionNumber,
+        /// Its Client Identifier.
+        client_id: Arc<str>,
+        /// Seconds that it outlives its connection; `u32::MAX`: for ever.
+        expiry_s: u32,
+    },
+    /// It is over, with all that it had.
+    SessionGone(SessionNumber),
+    /// It subscribed, or changed a subscription.
+    Subscribed(SessionNumber, StoredSubscription),
+    /// It unsubscribed.
+    Unsubscribed(SessionNumber, TopicFilterBuf),
+    /// A message waits for it.
+    Queued(SessionNumber, StoredMessage),
+    /// The message `entry` was sent as `id`, or (`released`) its PUBREC came.
+    Sent {
+        /// Whose.
+        session: SessionNumber,
+        /// Which.
+        entry: u64,
+        /// Its Packet Identifier.
+        id: PacketId,
+        /// PUBREC came.
+        released: bool,
+    },
+    /// The message `entry` was acknowledged to the end, or dropped.
+    Done(SessionNumber, u64),
+    /// A QoS 2 message of the client was taken: a repeat must be known as one.
+    Taken(SessionNumber, PacketId),
+    /// The client released it.
+    Released(SessionNumber, PacketId),
+    /// The topic's retained message is this one now.
+    Retained(Arc<Message>),
+    /// The topic has no retained message now.
+    RetainedGone(TopicNameBuf),
+}
+
+/// A subscription as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSubscription {
+    /// What is asked for.
+    pub filter: TopicFilterBuf,
+    /// How.
+    pub options: SubscriptionOptions,
+    /// Subscription Identifier; 0 for none.
+    pub identifier: u32,
+}
+
+/// A waiting or in-flight message as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Numbers the session's messages in their order.
+    pub entry: u64,
+    /// The message.
+    pub message: Arc<Message>,
+    /// At which it is delivered.
+    pub qos: QoS,
+    /// RETAIN as it is delivered.
+    pub retain: bool,
+    /// Subscription Identifier; 0 for none.
+    pub identifier: u32,
+    /// Its Packet Identifier, once it was sent.
+    pub sent_as: Option<PacketId>,
+    /// PUBREC came.
+    pub released: bool,
+}
+
+/// A durable session as stored.
+#[derive(Clone, Debug, Default)]
+pub struct StoredSession {
+    /// Client Identifier.
+    pub client_id: Arc<str>,
+    /// Seconds that it outlives its connection; `u32::MAX`: for ever.
+    pub expiry_s: u32,
+    /// Its subscriptions by filter.
+    pub subscriptions: BTreeMap<Box<str>, StoredSubscription>,
+    /// Its messages in their order.
+    pub messages: BTreeMap<u64, StoredMessage>,
+    /// QoS 2 messages taken from it and not released.
+    pub taken: Vec<PacketId>,
+}
+
+/// A store without a disk: it lives as long as the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    sessions: BTreeMap<SessionNumber, StoredSession>,
+    retained: BTreeMap<TopicNameBuf, Arc<Message>>,
+}
+
+impl MemoryStore {
+    /// Carries one operation out. What it speaks of and is not there is ignored.
+    pub fn apply(&mut self, op: StoreOp) {
+        match op {
+            StoreOp::Session { number, client_id, expiry_s } => {
+                let session = self.sessions.entry(number).or_default();
+                session.client_id = client_id;
+                session.expiry_s = expiry_s;
+            }
+            StoreOp::SessionGone(number) => {
+                self.sessions.remove(&number);
+            }
+            StoreOp::Retained(message) => {
+                self.retained.insert(message.topic().into(), message);
+            }
+            StoreOp::RetainedGone(topic) => {
+                self.retained.remove(&topic);
+            }
+            StoreOp::Subscribed(number, _)
+            | StoreOp::Unsubscribed(number, _)
+            | StoreOp::Queued(number, _)
+            | StoreOp::Sent { session: number, .. }
+            | StoreOp::Done(number, _)
+            | StoreOp::Taken(number, _)
+            | StoreOp::Released(number, _) => {
+                if let Some(session) = self.sessions.get_mut(&number) {
+                    session.apply(op);
+                }
+            }
+        }
+    }
+
+    /// The sessions, in the order in which they began.
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionNumber, &StoredSession)> {
+        self.sessions.iter().map(|(number, session)| (*number, session))
+    }
+
+    /// The retained messages.
+    pub fn retained(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.retained.values()
+    }
+}
+
+impl StoredSession {
+    fn apply(&mut self, op: StoreOp) {
+        match op {
+            StoreOp::Subscribed(_, subscription) => {
+                self.subscriptions.insert(subscription.filter.as_str().into(), subscription);
+            }
+            StoreOp::Unsubscribed(_, filter) => {
+                self.subscriptions.remove(filter.as_str());
+            }
+            StoreOp::Queued(_, message) => {
+                self.messages.insert(message.entry, message);
+            }
+            StoreOp::Sent { entry, id, released, .. } => {
+                if let Some(message) = self.messages.get_mut(&entry) {
+                    message.sent_as = Some(id);
+                    message.released = released;
+                }
+            }
+            StoreOp::Done(_, entry) => {
+                self.messages.remove(&entry);
+            }
+            StoreOp::Taken(_, id) => {
+                if let Err(at) = self.taken.binary_search(&id) {
+                    self.taken.insert(at, id);
+                }
+            }
+            StoreOp::Released(_, id) => {
+                if let Ok(at) = self.taken.binary_search(&id) {
+                    self.taken.remove(at);
+                }
+            }
+            // Of the store as a whole, carried out there.
+            StoreOp::Session { .. } | StoreOp::SessionGone(_) | StoreOp::Retained(_) | StoreOp::RetainedGone(_) => {}
+        }
+    }
+}
