@@ -1,0 +1,361 @@
+//! The broker: what it owns, and the doors by which it is told things. What each packet means is in the files
+//! beside this one (`connect`, `publish`, `subscribe`, `ack`); how a message reaches a session is in `deliver`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use acl::Acl;
+use mqtt::{DecodeFault, Disconnect, Packet, Properties, ProtocolVersion, ReasonCode};
+use slab::Slab;
+
+use crate::frames::Frames;
+use crate::link::{Link, LinkState};
+use crate::retained::Retained;
+use crate::routes::Routes;
+use crate::session::{Expiry, Session};
+use crate::subscriptions::SubscriptionTree;
+use crate::timers::{Due, Timers};
+use crate::{
+    ClientFault, Door, End, Event, Instant, LOGIN_TIME_MAX, LinkId, MemoryStore, Outbox, Refusal, SessionNumber,
+    Settings, Stats, StoreOp,
+};
+
+/// The broker.
+///
+/// Call [`open`](Self::open) for each new connection, then [`handle`](Self::handle) for each packet of it, until the
+/// broker says [`Outbox::close`] or the edge says [`closed`](Self::closed). Call
+/// [`handle_timeout`](Self::handle_timeout) when [`next_deadline`](Self::next_deadline) is reached.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) settings: Settings,
+    pub(crate) acl: Acl,
+    pub(crate) links: Vec<Option<Link>>,
+    pub(crate) sessions: Slab<Session>,
+    pub(crate) by_client_id: BTreeMap<Arc<str>, u32>,
+    pub(crate) subscriptions: SubscriptionTree,
+    pub(crate) retained: Retained,
+    pub(crate) routes: Routes,
+    pub(crate) frames: Frames,
+    pub(crate) timers: Timers,
+    pub(crate) stats: Stats,
+    pub(crate) last_number: SessionNumber,
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Broker {
+    /// A broker that remembers nothing. `seed` is random in production and chosen in tests; answers do not depend on it.
+    pub fn new(settings: Settings, acl: Acl, seed: u64) -> Self {
+        Self {
+            settings,
+            acl,
+            links: Vec::new(),
+            sessions: Slab::new(),
+            by_client_id: BTreeMap::new(),
+            subscriptions: SubscriptionTree::default(),
+            retained: Retained::default(),
+            routes: Routes::new(seed),
+            frames: Frames::default(),
+            timers: Timers::default(),
+            stats: Stats::default(),
+            last_number: SessionNumber::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Remembers what `store` holds. For a broker that was told nothing yet; every session is away at `now`.
+    pub fn restore(&mut self, now: Instant, store: &MemoryStore) {
+        for message in store.retained() {
+            self.retained.set(Arc::clone(message));
+        }
+        for (number, stored) in store.sessions() {
+            self.last_number = self.last_number.max(number);
+            self.restore_session(now, number, stored);
+        }
+    }
+
+    /// A connection begins.
+    pub fn open(&mut self, now: Instant, link: LinkId, door: Door) {
+        let at = now + LOGIN_TIME_MAX;
+        let begun = Link {
+            door,
+            state: LinkState::New,
+            heard_at: now,
+            silence_at: Some(at),
+            silence_ms_max: u32::try_from(LOGIN_TIME_MAX.as_millis()).unwrap_or(u32::MAX),
+            version: ProtocolVersion::V311,
+            last_route: None,
+            aliases: None,
+        };
+        let place = link.0 as usize;
+        if self.links.len() <= place {
+            self.links.resize_with(place + 1, || None);
+        }
+        self.links[place] = Some(begun);
+        self.timers.set(at, Due::Silence(link));
+    }
+
+    /// A packet of `link` came.
+    pub fn handle(&mut self, now: Instant, link: LinkId, packet: Packet<'_>, out: &mut impl Outbox) {
+        let Some(state) = self.links.get_mut(link.0 as usize).and_then(Option::as_mut) else { return };
+        state.heard_at = now;
+        let handled = match (&state.state, packet) {
+            (LinkState::Client(key), packet) => {
+                let key = *key;
+                self.handle_client(now, link, key, packet, out)
+            }
+            (LinkState::New, Packet::Connect(connect)) => self.on_connect(now, link, &connect, out),
+            (LinkState::New, _) => Err(ClientFault::Unexpected("a packet before CONNECT")),
+            (LinkState::AwaitingVerdict(_), _) => Err(ClientFault::Unexpected("a packet before CONNACK")),
+        };
+        if let Err(fault) = handled {
+            self.break_off(now, link, fault, out);
+        }
+    }
+
+    fn handle_client(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        key: u32,
+        packet: Packet<'_>,
+        out: &mut impl Outbox,
+    ) -> Result<(), ClientFault> {
+        match packet {
+            Packet::Publish(publish) => self.on_publish(now, link, key, publish, out),
+            Packet::PubAck(ack) => self.on_puback(now, key, ack, out),
+            Packet::PubRec(ack) => self.on_pubrec(now, link, key, ack, out),
+            Packet::PubRel(ack) => self.on_pubrel(link, key, ack, out),
+            Packet::PubComp(ack) => self.on_pubcomp(now, key, ack, out),
+            Packet::Subscribe(subscribe) => self.on_subscribe(now, link, key, &subscribe, out),
+            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(link, key, &unsubscribe, out),
+            Packet::PingReq => {
+                self.reply(link, &Packet::PingResp, out);
+                Ok(())
+            }
+            Packet::Disconnect(farewell) => self.on_disconnect(now, link, key, farewell, out),
+            Packet::Connect(_) => Err(ClientFault::Unexpected("a second CONNECT")),
+            Packet::Auth(_) => Err(ClientFault::Unexpected("AUTH without an authentication method")),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                Err(ClientFault::Unexpected("a packet that only servers send"))
+            }
+        }
+    }
+
+    /// What came from `link` is not MQTT. The core forgets the link.
+    pub fn broken(&mut self, now: Instant, link: LinkId, fault: DecodeFault, out: &mut impl Outbox) {
+        if fault == DecodeFault::UnsupportedProtocolVersion && !self.is_client(link) {
+            self.refuse(link, Refusal::Version, "", None, out);
+            return;
+        }
+        self.break_off(now, link, fault.into(), out);
+    }
+
+    /// The socket of `link` is gone. The core forgets the link.
+    pub fn closed(&mut self, now: Instant, link: LinkId, out: &mut impl Outbox) {
+        self.end(now, link, End::Closed, out);
+    }
+
+    /// The backlog of `link` is gone, as was asked for by [`Outbox::tell_when_drained`].
+    pub fn drained(&mut self, now: Instant, link: LinkId, out: &mut impl Outbox) {
+        if let Some(key) = self.client(link) {
+            self.pump(now, key, out);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is wanted next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Outbox) {
+        while let Some(due) = self.timers.pop(now) {
+            match due {
+                Due::Silence(link) => self.silent(now, link, out),
+                Due::SessionEnd(key) => self.expire(now, key, out),
+                Due::Will(key) => {
+                    if let Some(session) = self.sessions.get_mut(key as usize) {
+                        session.will_at = None;
+                    }
+                    self.publish_will(now, key, out);
+                }
+            }
+        }
+    }
+
+    /// Other rules count from now on; what is no longer allowed is no longer delivered.
+    pub fn set_acl(&mut self, acl: Acl, out: &mut impl Outbox) {
+        self.acl = acl;
+        self.routes.changed();
+        let keys: Vec<u32> = self.by_client_id.values().copied().collect();
+        for key in keys {
+            self.revoke(key, out);
+        }
+    }
+
+    /// Other settings count from now on. Listeners keep their numbers.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.routes.changed();
+    }
+
+    /// Lets the client of `link` go because the operator's rules no longer let it in.
+    pub fn dismiss(&mut self, now: Instant, link: LinkId, out: &mut impl Outbox) {
+        self.say_farewell(link, ReasonCode::NotAuthorized, out);
+        self.end(now, link, End::NoLongerAllowed, out);
+        out.close(link);
+    }
+
+    /// The broker stops: 5.0 clients are told, wills are published, connections end.
+    pub fn shut_down(&mut self, now: Instant, out: &mut impl Outbox) {
+        let links = (0..self.links.len()).filter(|at| self.links[*at].is_some());
+        for link in links.map(|at| LinkId(at as u32)).collect::<Vec<_>>() {
+            self.say_farewell(link, ReasonCode::ServerShuttingDown, out);
+            self.end(now, link, End::Shutdown, out);
+            out.close(link);
+        }
+    }
+
+    /// What was counted.
+    pub const fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Sessions, connected or away.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Subscriptions of all sessions.
+    pub const fn subscription_count(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// Retained messages.
+    pub const fn retained_count(&self) -> usize {
+        self.retained.len()
+    }
+
+    /// The connected clients: link, Client Identifier, user name.
+    pub fn clients(&self) -> impl Iterator<Item = (LinkId, &str, Option<&str>)> {
+        self.sessions.iter().filter_map(|(_, session)| {
+            let on = session.on?;
+            Some((on.link, &*session.client_id, session.username.as_deref()))
+        })
+    }
+
+    // ---- what the files beside this one call
+
+    pub(crate) fn client(&self, link: LinkId) -> Option<u32> {
+        match self.links.get(link.0 as usize)?.as_ref()?.state {
+            LinkState::Client(key) => Some(key),
+            LinkState::New | LinkState::AwaitingVerdict(_) => None,
+        }
+    }
+
+    fn is_client(&self, link: LinkId) -> bool {
+        self.client(link).is_some()
+    }
+
+    pub(crate) fn version(&self, link: LinkId) -> ProtocolVersion {
+        self.links.get(link.0 as usize).and_then(Option::as_ref).map_or(ProtocolVersion::V311, |link| link.version)
+    }
+
+    /// Encodes `packet` for `link` and hands it to the outbox.
+    pub(crate) fn reply(&mut self, link: LinkId, packet: &Packet<'_>, out: &mut impl Outbox) {
+        let version = self.version(link);
+        self.scratch.clear();
+        // Our own replies are small: they can always be encoded.
+        if packet.encode(version, &mut self.scratch).is_ok() {
+            out.send(link, &self.scratch);
+        }
+    }
+
+    /// Like `reply`, for acknowledgements.
+    pub(crate) fn acknowledge(&mut self, link: LinkId, packet: &Packet<'_>, promises: bool, out: &mut impl Outbox) {
+        let version = self.version(link);
+        self.scratch.clear();
+        if packet.encode(version, &mut self.scratch).is_ok() {
+            out.acknowledge(link, &self.scratch, promises);
+        }
+    }
+
+    /// The client broke the protocol: a 5.0 client is told how, then the connection ends.
+    pub(crate) fn break_off(&mut self, now: Instant, link: LinkId, fault: ClientFault, out: &mut impl Outbox) {
+        self.say_farewell(link, fault.reason(), out);
+        self.end(now, link, End::Fault(fault), out);
+        out.close(link);
+    }
+
+    /// DISCONNECT from the server, which only 5.0 has, and only after CONNACK.
+    pub(crate) fn say_farewell(&mut self, link: LinkId, reason: ReasonCode, out: &mut impl Outbox) {
+        if self.is_client(link) && self.version(link).is_v5() {
+            self.reply(link, &Packet::Disconnect(Disconnect { reason, properties: Properties::EMPTY }), out);
+        }
+    }
+
+    fn on_disconnect(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        key: u32,
+        farewell: Disconnect<'_>,
+        out: &mut impl Outbox,
+    ) -> Result<(), ClientFault> {
+        let session = &mut self.sessions[key as usize];
+        if let Some(seconds) = farewell.properties.session_expiry_interval() {
+            // What was 0 at CONNECT stays 0 [5.0 §3.14.2.2.2].
+            if seconds != 0 && !session.expiry.is_durable() {
+                return Err(ClientFault::Unexpected("a session expiry in DISCONNECT where CONNECT had none"));
+            }
+            self.set_expiry(key, Expiry::from_interval(seconds), out);
+        }
+        if farewell.reason != ReasonCode::DisconnectWithWill {
+            self.sessions[key as usize].will = None;
+        }
+        self.end(now, link, End::Farewell, out);
+        out.close(link);
+        Ok(())
+    }
+
+    /// Forgets the link. Its session stays as long as it was promised.
+    pub(crate) fn end(&mut self, now: Instant, link: LinkId, why: End, out: &mut impl Outbox) {
+        let Some(ended) = self.links.get_mut(link.0 as usize).and_then(Option::take) else { return };
+        self.timers.unset(ended.silence_at, Due::Silence(link));
+        let LinkState::Client(key) = ended.state else { return };
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.on = None;
+        out.tell(Event::Disconnected {
+            link,
+            client_id: &session.client_id,
+            username: session.username.as_deref(),
+            why,
+        });
+        self.leave(now, key, out);
+    }
+
+    /// A link has perhaps been silent for too long.
+    fn silent(&mut self, now: Instant, link: LinkId, out: &mut impl Outbox) {
+        let Some(state) = self.links.get_mut(link.0 as usize).and_then(Option::as_mut) else { return };
+        let at = state.heard_at + std::time::Duration::from_millis(u64::from(state.silence_ms_max));
+        if at > now {
+            // It has spoken since: its silence begins anew.
+            state.silence_at = Some(at);
+            self.timers.set(at, Due::Silence(link));
+            return;
+        }
+        state.silence_at = None;
+        let is_client = matches!(state.state, LinkState::Client(_));
+        let fault = if is_client { ClientFault::KeepAliveExpired } else { ClientFault::SlowLogin };
+        self.break_off(now, link, fault, out);
+    }
+
+    /// Something of a durable session must be kept.
+    pub(crate) fn keep(session: &Session, out: &mut impl Outbox, op: impl FnOnce(SessionNumber) -> StoreOp) -> bool {
+        let durable = session.expiry.is_durable();
+        if durable {
+            out.store(op(session.number));
+        }
+        durable
+    }
+}

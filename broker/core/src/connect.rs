@@ -1,0 +1,486 @@
+//! CONNECT to CONNACK: who is let in, and with which session; and what becomes of a session when its client leaves.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt::{
+    ConnAck, Connect, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, ReasonCode, TopicFilterBuf,
+};
+
+use crate::link::{LinkState, Trust};
+use crate::message::{Item, Message};
+use crate::session::{Expiry, InFlight, Online, Outgoing, Queued, Session};
+use crate::store::{SessionNumber, StoredSession};
+use crate::subscriptions::Subscriber;
+use crate::timers::Due;
+use crate::will::Will;
+use crate::{
+    Broker, CLIENT_ID_BYTES_MAX, ClientFault, Credentials, End, Event, Instant, LinkId, Outbox, Refusal, StoreOp,
+};
+
+/// A CONNECT whose credentials are being checked.
+#[derive(Debug)]
+pub(crate) struct Login {
+    clean: bool,
+    keep_alive_s: u16,
+    /// Told to a 5.0 client that asked for more than it gets.
+    keep_alive_is_ours: bool,
+    client_id: Arc<str>,
+    /// The client sent none, and is told this one.
+    client_id_is_ours: bool,
+    username: Option<Box<str>>,
+    will: Option<Box<Will>>,
+    expiry: Expiry,
+    window: u16,
+    packet_bytes_max: u32,
+}
+
+impl Broker {
+    pub(crate) fn on_connect(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        connect: &Connect<'_>,
+        out: &mut impl Outbox,
+    ) -> Result<(), ClientFault> {
+        let Some(state) = self.links[link.0 as usize].as_mut() else { return Ok(()) };
+        state.version = connect.version;
+        let door = state.door;
+        let listener = &self.settings.listeners[usize::from(door.listener)];
+        let refusal = if !listener.versions.has(connect.version) {
+            Some(Refusal::Version)
+        } else if connect.properties.authentication_method().is_some() {
+            Some(Refusal::Method)
+        } else if connect.username.is_none() && !listener.allow_anonymous && door.trust == Trust::Stranger {
+            Some(Refusal::Anonymous)
+        } else {
+            None
+        };
+        let (checks, anonymous) = (listener.checks_passwords, listener.allow_anonymous);
+        let login = match refusal.map_or_else(|| self.login(connect, door.listener, out), Err) {
+            Ok(login) => login,
+            Err(why) => {
+                self.refuse(link, why, connect.client_id, connect.username, out);
+                return Ok(());
+            }
+        };
+        match (connect.username, door.trust) {
+            (Some(username), Trust::Stranger) if checks => {
+                if let Some(state) = self.links[link.0 as usize].as_mut() {
+                    state.state = LinkState::AwaitingVerdict(Box::new(login));
+                }
+                out.verify(link, Credentials { username, password: connect.password });
+            }
+            (Some(_), Trust::Stranger) if !anonymous => {
+                self.refuse(link, Refusal::Password, connect.client_id, connect.username, out);
+            }
+            _ => self.admit(now, link, login, out),
+        }
+        Ok(())
+    }
+
+    /// The answer to [`Outbox::verify`]: the credentials are right, or why the client is not let in.
+    pub fn verdict(&mut self, now: Instant, link: LinkId, verdict: Result<(), Refusal>, out: &mut impl Outbox) {
+        let Some(state) = self.links.get_mut(link.0 as usize).and_then(Option::as_mut) else { return };
+        let LinkState::AwaitingVerdict(login) = std::mem::replace(&mut state.state, LinkState::New) else { return };
+        match verdict {
+            Ok(()) => self.admit(now, link, *login, out),
+            Err(why) => self.refuse(link, why, &login.client_id, login.username.as_deref(), out),
+        }
+    }
+
+    /// Reads what the client wants and whether it may have it.
+    fn login(&self, connect: &Connect<'_>, listener: u16, out: &mut impl Outbox) -> Result<Login, Refusal> {
+        let settings = &self.settings;
+        let listener = &settings.listeners[usize::from(listener)];
+        let v5 = connect.version.is_v5();
+        let limit = settings.max_keepalive_s;
+        let too_long = limit > 0 && (connect.keep_alive_s == 0 || connect.keep_alive_s > limit);
+        if too_long && !v5 {
+            return Err(Refusal::KeepAlive);
+        }
+        let client_id_is_ours = connect.client_id.is_empty();
+        let client_id = if client_id_is_ours {
+            // 3.1 has no empty identifiers; in 3.1.1 they go with Clean Session only [3.1.1 MQTT-3.1.3-8].
+            let may = match connect.version {
+                ProtocolVersion::V31 => false,
+                ProtocolVersion::V311 => connect.clean_start,
+                ProtocolVersion::V5 => true,
+            };
+            if !may || !settings.allow_zero_length_clientid {
+                return Err(Refusal::ClientId);
+            }
+            made_client_id(&settings.auto_id_prefix, out.unique()).into()
+        } else if connect.client_id.len() > CLIENT_ID_BYTES_MAX {
+            return Err(Refusal::ClientId);
+        } else {
+            connect.client_id.into()
+        };
+        let will = match &connect.will {
+            Some(will) if will.qos > listener.max_qos || (will.retain && !settings.retain_available) => {
+                return Err(Refusal::Will);
+            }
+            Some(will) => Some(Box::new(Will {
+                message: Message::keep(&Item {
+                    topic: will.topic,
+                    payload: will.payload,
+                    properties: will.properties,
+                    expires_at: None,
+                    qos: will.qos,
+                }),
+                retain: will.retain,
+                delay: Duration::from_secs(will.properties.will_delay_interval().unwrap_or(0).into()),
+                expiry_s: will.properties.message_expiry_interval(),
+            })),
+            None => None,
+        };
+        let expiry = match (v5, connect.clean_start) {
+            (true, _) => Expiry::from_interval(connect.properties.session_expiry_interval().unwrap_or(0)),
+            (false, true) => Expiry::AtDisconnect,
+            (false, false) => Expiry::Never,
+        };
+        let ours = if settings.max_inflight_messages == 0 { u16::MAX } else { settings.max_inflight_messages };
+        Ok(Login {
+            clean: connect.clean_start,
+            keep_alive_s: if too_long { limit } else { connect.keep_alive_s },
+            keep_alive_is_ours: too_long,
+            client_id,
+            client_id_is_ours,
+            username: connect.username.map(Into::into),
+            will,
+            expiry,
+            window: connect.properties.receive_maximum().unwrap_or(u16::MAX).min(ours),
+            packet_bytes_max: connect.properties.maximum_packet_size().unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Says no, in the version's words, and ends the link.
+    pub(crate) fn refuse(
+        &mut self,
+        link: LinkId,
+        why: Refusal,
+        client_id: &str,
+        username: Option<&str>,
+        out: &mut impl Outbox,
+    ) {
+        self.stats.refusals += 1;
+        let ack = ConnAck { session_present: false, reason: reason(why), properties: Properties::EMPTY };
+        self.reply(link, &Packet::ConnAck(ack), out);
+        if let Some(ended) = self.links.get_mut(link.0 as usize).and_then(Option::take) {
+            self.timers.unset(ended.silence_at, Due::Silence(link));
+        }
+        out.tell(Event::Refused { link, client_id, username, why });
+        out.close(link);
+    }
+
+    /// Lets the client in: takes over, resumes or begins its session, and says so.
+    fn admit(&mut self, now: Instant, link: LinkId, login: Login, out: &mut impl Outbox) {
+        let version = self.version(link);
+        let held = self.by_client_id.get(&login.client_id).copied();
+        if let Some(key) = held {
+            self.take_over(now, key, &login, out);
+        }
+        // Taking over may have ended the session.
+        let held = self.by_client_id.get(&login.client_id).copied();
+        let (key, session_present) = match held {
+            Some(key) if login.clean => {
+                self.forget(key, out);
+                (self.begin(&login), false)
+            }
+            Some(key) => (key, true),
+            None => (self.begin(&login), false),
+        };
+        self.stats.connects += 1;
+        let on = Online { link, version, window: login.window, packet_bytes_max: login.packet_bytes_max };
+        let session = &mut self.sessions[key as usize];
+        let another_user = session.username != login.username;
+        session.on = Some(on);
+        session.will = login.will;
+        session.username.clone_from(&login.username);
+        self.timers.unset(self.sessions[key as usize].ends_at.take(), Due::SessionEnd(key));
+        self.timers.unset(self.sessions[key as usize].will_at.take(), Due::Will(key));
+        self.set_expiry(key, login.expiry, out);
+        if session_present && another_user {
+            // The rules may say something else for this user.
+            self.routes.changed();
+            self.revoke(key, out);
+        }
+        self.begin_listening(now, link, key, login.keep_alive_s);
+        out.tell(Event::Connected {
+            link,
+            client_id: &login.client_id,
+            version,
+            clean: login.clean,
+            keep_alive_s: login.keep_alive_s,
+            username: login.username.as_deref(),
+        });
+        let properties = if version.is_v5() { self.granted(link, &login) } else { PropertiesBuf::default() };
+        let ack = ConnAck {
+            // 3.1 has no such flag.
+            session_present: session_present && version != ProtocolVersion::V31,
+            reason: ReasonCode::Success,
+            properties: properties.as_properties(),
+        };
+        let promises = login.expiry.is_durable();
+        self.acknowledge(link, &Packet::ConnAck(ack), promises, out);
+        if session_present {
+            self.resume(now, key, out);
+        }
+    }
+
+    /// The older connection of the same Client Identifier goes [3.1.1 MQTT-3.1.4-2, 5.0 MQTT-3.1.4-3].
+    fn take_over(&mut self, now: Instant, key: u32, login: &Login, out: &mut impl Outbox) {
+        let session = &mut self.sessions[key as usize];
+        let Some(on) = session.on else { return };
+        // As mosquitto: the will of a session that goes on is not published.
+        if session.expiry.is_durable() && !login.clean {
+            session.will = None;
+        }
+        out.tell(Event::TakenOver { client_id: &login.client_id });
+        self.say_farewell(on.link, ReasonCode::SessionTakenOver, out);
+        self.end(now, on.link, End::TakenOver, out);
+        out.close(on.link);
+    }
+
+    fn begin(&mut self, login: &Login) -> u32 {
+        self.last_number.0 += 1;
+        let key = self.sessions.insert(Session {
+            client_id: Arc::clone(&login.client_id),
+            username: None,
+            number: self.last_number,
+            on: None,
+            expiry: Expiry::AtDisconnect,
+            ends_at: None,
+            will: None,
+            will_at: None,
+            subscriptions: Vec::new(),
+            awaiting_pubrel: Vec::new(),
+            outgoing: None,
+        }) as u32;
+        self.by_client_id.insert(Arc::clone(&login.client_id), key);
+        key
+    }
+
+    fn begin_listening(&mut self, now: Instant, link: LinkId, key: u32, keep_alive_s: u16) {
+        let Some(state) = self.links[link.0 as usize].as_mut() else { return };
+        self.timers.unset(state.silence_at.take(), Due::Silence(link));
+        state.state = LinkState::Client(key);
+        state.silence_ms_max = u32::from(keep_alive_s) * 1500;
+        if keep_alive_s > 0 {
+            let at = now + Duration::from_millis(u64::from(state.silence_ms_max));
+            state.silence_at = Some(at);
+            self.timers.set(at, Due::Silence(link));
+        }
+    }
+
+    /// What a 5.0 client is told of our limits, in mosquitto's order.
+    fn granted(&self, link: LinkId, login: &Login) -> PropertiesBuf {
+        let settings = &self.settings;
+        let listener = self.links[link.0 as usize].as_ref().map_or(0, |link| usize::from(link.door.listener));
+        let listener = &settings.listeners[listener];
+        let mut granted = PropertiesBuf::default();
+        if let Expiry::After(seconds) = self.lasting(login.expiry)
+            && self.lasting(login.expiry) != login.expiry
+        {
+            granted.push(Property::SessionExpiryInterval(seconds));
+        }
+        if listener.max_qos < mqtt::QoS::ExactlyOnce {
+            granted.push(Property::MaximumQoS(listener.max_qos.as_u8()));
+        }
+        if !settings.retain_available {
+            granted.push(Property::RetainAvailable(false));
+        }
+        if listener.max_topic_alias > 0 {
+            granted.push(Property::TopicAliasMaximum(listener.max_topic_alias));
+        }
+        if login.keep_alive_is_ours {
+            granted.push(Property::ServerKeepAlive(login.keep_alive_s));
+        }
+        if login.client_id_is_ours {
+            granted.push(Property::AssignedClientIdentifier(&login.client_id));
+        }
+        if settings.max_packet_size > 0 {
+            granted.push(Property::MaximumPacketSize(settings.max_packet_size));
+        }
+        if settings.max_inflight_messages > 0 {
+            granted.push(Property::ReceiveMaximum(settings.max_inflight_messages));
+        }
+        granted.push(Property::SharedSubscriptionAvailable(false));
+        granted
+    }
+
+    /// What `persistent_client_expiration` leaves of a wish.
+    fn lasting(&self, wish: Expiry) -> Expiry {
+        let Some(limit) = self.settings.persistent_client_expiration_s else { return wish };
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX - 1);
+        match wish {
+            Expiry::AtDisconnect => wish,
+            Expiry::After(seconds) => Expiry::After(seconds.min(limit)),
+            Expiry::Never => Expiry::After(limit),
+        }
+    }
+
+    pub(crate) fn set_expiry(&mut self, key: u32, wish: Expiry, out: &mut impl Outbox) {
+        let expiry = self.lasting(wish);
+        let session = &mut self.sessions[key as usize];
+        let (was, number) = (session.expiry, session.number);
+        session.expiry = expiry;
+        match (was.is_durable(), expiry) {
+            (false | true, Expiry::After(_) | Expiry::Never) if was != expiry => {
+                let expiry_s = if let Expiry::After(seconds) = expiry { seconds } else { u32::MAX };
+                out.store(StoreOp::Session { number, client_id: Arc::clone(&session.client_id), expiry_s });
+            }
+            (true, Expiry::AtDisconnect) => out.store(StoreOp::SessionGone(number)),
+            _ => {}
+        }
+    }
+
+    /// The client of a session is gone: its will, and how long the session stays.
+    pub(crate) fn leave(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        let session = &mut self.sessions[key as usize];
+        let lasts = match session.expiry {
+            Expiry::AtDisconnect => Some(Duration::ZERO),
+            Expiry::After(seconds) => Some(Duration::from_secs(seconds.into())),
+            Expiry::Never => None,
+        };
+        if let Some(will) = &session.will {
+            // A will comes no later than the end of its session [5.0 §3.1.3.2.2].
+            let delay = lasts.map_or(will.delay, |lasts| lasts.min(will.delay));
+            if delay.is_zero() {
+                self.publish_will(now, key, out);
+            } else {
+                session.will_at = Some(now + delay);
+                self.timers.set(now + delay, Due::Will(key));
+            }
+        }
+        match lasts {
+            Some(Duration::ZERO) => self.forget(key, out),
+            Some(lasts) => {
+                self.sessions[key as usize].ends_at = Some(now + lasts);
+                self.timers.set(now + lasts, Due::SessionEnd(key));
+            }
+            None => {}
+        }
+    }
+
+    /// A session that was away came to its end.
+    pub(crate) fn expire(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        self.publish_will(now, key, out);
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        out.tell(Event::SessionExpired { client_id: &session.client_id });
+        self.forget(key, out);
+    }
+
+    /// Forgets a session and all that was kept for it.
+    pub(crate) fn forget(&mut self, key: u32, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.try_remove(key as usize) else { return };
+        self.timers.unset(session.ends_at, Due::SessionEnd(key));
+        self.timers.unset(session.will_at, Due::Will(key));
+        for filter in &session.subscriptions {
+            self.subscriptions.remove(filter.as_filter(), key);
+        }
+        if !session.subscriptions.is_empty() {
+            self.routes.changed();
+        }
+        self.by_client_id.remove(&session.client_id);
+        Self::keep(&session, out, StoreOp::SessionGone);
+    }
+
+    pub(crate) fn publish_will(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(will) = session.will.take() else { return };
+        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        let topic = will.message.topic();
+        // The right is asked for when the will is published: it may have been taken away since CONNECT.
+        let Some(grant) = self.acl.may_publish(client, topic) else {
+            out.tell(Event::PublishDenied {
+                client_id: &session.client_id,
+                topic: topic.as_str(),
+                qos: will.message.qos(),
+                payload_bytes: will.message.payload().len(),
+            });
+            return;
+        };
+        let mut item = will.message.item();
+        item.expires_at = will.expiry_s.map(|seconds| now + Duration::from_secs(seconds.into()));
+        let place = self.routes.place(topic, None);
+        self.route(now, &item, will.retain, grant, Some(key), place, out);
+    }
+
+    pub(crate) fn restore_session(&mut self, now: Instant, number: SessionNumber, stored: &StoredSession) {
+        let expiry = Expiry::from_interval(stored.expiry_s);
+        let mut outgoing = Outgoing::default();
+        for held in stored.messages.values() {
+            outgoing.last_entry = held.entry;
+            let queued = Queued {
+                message: Arc::clone(&held.message),
+                entry: held.entry,
+                qos: held.qos,
+                retain: held.retain,
+                is_retained: false,
+                identifier: held.identifier,
+            };
+            match held.sent_as {
+                Some(id) => {
+                    outgoing.in_flight.push_back(InFlight { id, issue: 0, released: held.released, queued });
+                    // More than a circle after issue 0: new identifiers are looked up among those restored,
+                    // and go on after the last of them.
+                    outgoing.issued = outgoing.issued.max(2 * mqtt::PacketId::COUNT + u64::from(id.get()));
+                }
+                None => outgoing.wait(queued),
+            }
+        }
+        let session = Session {
+            client_id: Arc::clone(&stored.client_id),
+            username: None,
+            number,
+            on: None,
+            expiry,
+            ends_at: None,
+            will: None,
+            will_at: None,
+            subscriptions: stored.subscriptions.values().map(|s| s.filter.clone()).collect::<Vec<TopicFilterBuf>>(),
+            awaiting_pubrel: stored.taken.clone(),
+            outgoing: Some(Box::new(outgoing)),
+        };
+        let key = self.sessions.insert(session) as u32;
+        self.by_client_id.insert(Arc::clone(&stored.client_id), key);
+        for held in stored.subscriptions.values() {
+            let subscriber = Subscriber { session: key, options: held.options, identifier: held.identifier };
+            self.subscriptions.insert(held.filter.as_filter(), subscriber);
+        }
+        if let Expiry::After(seconds) = expiry {
+            let at = now + Duration::from_secs(seconds.into());
+            self.sessions[key as usize].ends_at = Some(at);
+            self.timers.set(at, Due::SessionEnd(key));
+        }
+        self.routes.changed();
+    }
+}
+
+/// The 5.0 reason of a refusal; 3.1 and 3.1.1 get the return code that it maps to.
+const fn reason(why: Refusal) -> ReasonCode {
+    match why {
+        // mosquitto answers both with "not authorised", which tells a guesser nothing.
+        Refusal::Anonymous | Refusal::Password => ReasonCode::NotAuthorized,
+        Refusal::Busy => ReasonCode::ServerUnavailable,
+        Refusal::Version => ReasonCode::UnsupportedProtocolVersion,
+        Refusal::ClientId | Refusal::KeepAlive => ReasonCode::ClientIdentifierNotValid,
+        Refusal::Will => ReasonCode::QoSNotSupported,
+        Refusal::Method => ReasonCode::BadAuthenticationMethod,
+    }
+}
+
+/// The prefix and a UUID, as mosquitto makes them.
+fn made_client_id(prefix: &str, unique: [u8; 16]) -> String {
+    let mut id = String::with_capacity(prefix.len() + 36);
+    id.push_str(prefix);
+    for (at, byte) in unique.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            id.push('-');
+        }
+        let _ = write!(id, "{byte:02X}");
+    }
+    id
+}

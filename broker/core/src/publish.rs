@@ -1,0 +1,197 @@
+//! PUBLISH from a client: checked, allowed or not, routed, acknowledged.
+
+use std::time::Duration;
+
+use mqtt::{Ack, DecodeFault, Packet, PacketId, Properties, Publish, QoS, ReasonCode, TopicName, TopicNameBuf};
+
+use crate::deliver::Reach;
+use crate::link::LastRoute;
+use crate::message::Item;
+use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, StoreOp, TOPIC_LEVELS_MAX};
+
+impl Broker {
+    pub(crate) fn on_publish(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        key: u32,
+        publish: Publish<'_>,
+        out: &mut impl Outbox,
+    ) -> Result<(), ClientFault> {
+        self.stats.publishes_received += 1;
+        self.check_available(link, &publish)?;
+        if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id)
+            && self.is_repeat(key, id)
+        {
+            // A repeat of a message we hold is acknowledged, not routed again [5.0 MQTT-4.3.3-10].
+            self.answer(link, publish.qos, publish.packet_id, ReasonCode::Success, true, out);
+            return Ok(());
+        }
+        self.check_receive_maximum(link, key, publish.qos)?;
+        let aliased;
+        let topic = match publish.properties.topic_alias() {
+            None => publish.topic.ok_or(ClientFault::TopicAlias)?,
+            Some(alias) => {
+                aliased = self.unalias(link, alias, publish.topic)?;
+                aliased.as_name()
+            }
+        };
+        let (reason, reach) = self.accept(now, link, key, &publish, topic, out)?;
+        let mut promises = reach.kept;
+        if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id)
+            && !reason.is_failure()
+        {
+            promises |= self.take(key, id, out);
+        }
+        self.answer(link, publish.qos, publish.packet_id, reason, promises, out);
+        Ok(())
+    }
+
+    /// Routes the message if its topic and size may be and the rules allow it.
+    fn accept(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        key: u32,
+        publish: &Publish<'_>,
+        topic: TopicName<'_>,
+        out: &mut impl Outbox,
+    ) -> Result<(ReasonCode, Reach), ClientFault> {
+        let last = self.links[link.0 as usize].as_ref().and_then(|link| link.last_route);
+        let place = self.routes.place(topic, last.map(|last| last.route));
+        let grant = match last {
+            Some(last) if last.route == place && last.generation == self.routes.generation() => last.grant,
+            _ => {
+                let grant = self.may_publish(key, topic)?;
+                let generation = self.routes.generation();
+                if let Some(state) = self.links[link.0 as usize].as_mut() {
+                    state.last_route = Some(LastRoute { route: place, generation, grant });
+                }
+                grant
+            }
+        };
+        let Some(grant) = grant else {
+            out.tell(Event::PublishDenied {
+                client_id: &self.sessions[key as usize].client_id,
+                topic: topic.as_str(),
+                qos: publish.qos,
+                payload_bytes: publish.payload.len(),
+            });
+            return Ok((ReasonCode::NotAuthorized, Reach::default()));
+        };
+        let limit = self.settings.message_size_limit;
+        if limit > 0 && publish.payload.len() > limit as usize {
+            self.stats.publishes_dropped += 1;
+            return Ok((ReasonCode::ImplementationSpecificError, Reach::default()));
+        }
+        let expiry = publish.properties.message_expiry_interval();
+        let item = Item {
+            topic,
+            payload: publish.payload,
+            properties: publish.properties,
+            expires_at: expiry.map(|seconds| now + Duration::from_secs(seconds.into())),
+            qos: publish.qos,
+        };
+        let reach = self.route(now, &item, publish.retain, grant, Some(key), place, out);
+        let reason = if reach.wanted { ReasonCode::Success } else { ReasonCode::NoMatchingSubscribers };
+        Ok((reason, reach))
+    }
+
+    /// Asks the rules, for a topic that this link did not publish to before.
+    fn may_publish(&self, key: u32, topic: TopicName<'_>) -> Result<Option<acl::PublishGrant>, ClientFault> {
+        let name = topic.as_str();
+        if name.split('/').nth(TOPIC_LEVELS_MAX).is_some() {
+            return Err(ClientFault::Packet(DecodeFault::InvalidTopicName));
+        }
+        // What begins with `$` is the broker's own; bridges tell their state there, as mosquitto lets them.
+        let ours = name.starts_with("$SYS/") && !is_bridge_state(name);
+        if ours || name == "$SYS" || name.starts_with("$share/") || name.starts_with("$CONTROL/") {
+            return Ok(None);
+        }
+        let session = &self.sessions[key as usize];
+        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        Ok(self.acl.may_publish(client, topic))
+    }
+
+    fn check_available(&self, link: LinkId, publish: &Publish<'_>) -> Result<(), ClientFault> {
+        let listener = self.links[link.0 as usize].as_ref().map_or(0, |link| usize::from(link.door.listener));
+        if publish.qos > self.settings.listeners[listener].max_qos {
+            return Err(ClientFault::QoSNotSupported);
+        }
+        if publish.retain && !self.settings.retain_available {
+            return Err(ClientFault::RetainNotSupported);
+        }
+        Ok(())
+    }
+
+    fn check_receive_maximum(&self, link: LinkId, key: u32, qos: QoS) -> Result<(), ClientFault> {
+        let limit = usize::from(self.settings.max_inflight_messages);
+        let too_many = qos == QoS::ExactlyOnce
+            && limit > 0
+            && self.sessions[key as usize].awaiting_pubrel.len() >= limit
+            && self.version(link).is_v5();
+        if too_many { Err(ClientFault::ReceiveMaximum) } else { Ok(()) }
+    }
+
+    fn is_repeat(&self, key: u32, id: PacketId) -> bool {
+        self.sessions[key as usize].awaiting_pubrel.binary_search(&id).is_ok()
+    }
+
+    /// Remembers a QoS 2 message until its PUBREL. `true` if the store was told.
+    fn take(&mut self, key: u32, id: PacketId, out: &mut impl Outbox) -> bool {
+        let session = &mut self.sessions[key as usize];
+        if let Err(at) = session.awaiting_pubrel.binary_search(&id) {
+            session.awaiting_pubrel.insert(at, id);
+        }
+        Self::keep(session, out, |number| StoreOp::Taken(number, id))
+    }
+
+    /// The topic of an alias, introduced now (`topic` is there) or before [5.0 §3.3.2.3.4].
+    fn unalias(
+        &mut self,
+        link: LinkId,
+        alias: u16,
+        topic: Option<TopicName<'_>>,
+    ) -> Result<TopicNameBuf, ClientFault> {
+        let Some(state) = self.links[link.0 as usize].as_mut() else { return Err(ClientFault::TopicAlias) };
+        let limit = self.settings.listeners[usize::from(state.door.listener)].max_topic_alias;
+        if alias == 0 || alias > limit {
+            return Err(ClientFault::TopicAlias);
+        }
+        let place = usize::from(alias) - 1;
+        let aliases = state.aliases.get_or_insert_default();
+        if let Some(topic) = topic {
+            if aliases.len() <= place {
+                aliases.resize(place + 1, None);
+            }
+            let topic = TopicNameBuf::from(topic);
+            aliases[place] = Some(topic.clone());
+            return Ok(topic);
+        }
+        aliases.get(place).cloned().flatten().ok_or(ClientFault::TopicAlias)
+    }
+
+    /// PUBACK or PUBREC, as the QoS wants it.
+    fn answer(
+        &mut self,
+        link: LinkId,
+        qos: QoS,
+        id: Option<PacketId>,
+        reason: ReasonCode,
+        promises: bool,
+        out: &mut impl Outbox,
+    ) {
+        let Some(packet_id) = id else { return };
+        let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.acknowledge(link, &Packet::PubAck(ack), promises, out),
+            QoS::ExactlyOnce => self.acknowledge(link, &Packet::PubRec(ack), promises, out),
+        }
+    }
+}
+
+/// `$SYS/broker/connection/<name>/state`.
+fn is_bridge_state(topic: &str) -> bool {
+    topic.strip_prefix("$SYS/broker/connection/").and_then(|rest| rest.strip_suffix("/state")).is_some()
+}

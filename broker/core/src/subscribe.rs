@@ -1,0 +1,169 @@
+//! SUBSCRIBE and UNSUBSCRIBE, and the retained messages that a new subscription is sent.
+
+use std::sync::Arc;
+
+use mqtt::{
+    DecodeFault, Packet, ReasonCode, ReasonCodes, RetainHandling, SubAck, Subscribe, SubscriptionOptions, TopicFilter,
+    UnsubAck, Unsubscribe,
+};
+
+use crate::session::Queued;
+use crate::store::StoredSubscription;
+use crate::subscriptions::Subscriber;
+use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, RETAINED_QUEUED_MAX, StoreOp, TOPIC_LEVELS_MAX};
+
+impl Broker {
+    pub(crate) fn on_subscribe(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        key: u32,
+        subscribe: &Subscribe<'_>,
+        out: &mut impl Outbox,
+    ) -> Result<(), ClientFault> {
+        let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
+        let mut reasons = Vec::with_capacity(subscribe.filters.len());
+        let mut promises = false;
+        for (filter, options) in subscribe.filters {
+            check_levels(filter)?;
+            let (reason, kept) = self.subscribe(now, link, key, filter, options, identifier, out);
+            reasons.push(reason);
+            promises |= kept;
+        }
+        if !self.version(link).is_v5() {
+            // Before 5.0 there is one failure [3.1.1 MQTT-3.9.3-2]; 3.1 has none, and gets it all the same.
+            for reason in reasons.iter_mut().filter(|reason| reason.is_failure()) {
+                *reason = ReasonCode::UnspecifiedError;
+            }
+        }
+        let codes: Vec<u8> = reasons.iter().map(|reason| reason.as_u8()).collect();
+        let Some(reasons) = ReasonCodes::from_bytes(&codes) else { return Ok(()) };
+        let ack =
+            SubAck { packet_id: subscribe.packet_id, properties: mqtt::Properties::EMPTY, reasons };
+        self.acknowledge(link, &Packet::SubAck(ack), promises, out);
+        self.pump(now, key, out);
+        Ok(())
+    }
+
+    /// One filter: the reason for SUBACK, and whether the store was told.
+    #[allow(clippy::too_many_arguments)] // a filter, its options and its identifier come in pieces
+    fn subscribe(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        key: u32,
+        filter: TopicFilter<'_>,
+        options: SubscriptionOptions,
+        identifier: u32,
+        out: &mut impl Outbox,
+    ) -> (ReasonCode, bool) {
+        if filter.as_str().starts_with("$share/") {
+            return (ReasonCode::SharedSubscriptionsNotSupported, false);
+        }
+        let session = &mut self.sessions[key as usize];
+        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        if self.acl.may_subscribe(client, filter).is_none() {
+            out.tell(Event::SubscribeDenied { client_id: &session.client_id, filter: filter.as_str() });
+            return (ReasonCode::NotAuthorized, false);
+        }
+        let listener = self.links[link.0 as usize].as_ref().map_or(0, |link| usize::from(link.door.listener));
+        let options = SubscriptionOptions { qos: options.qos.min(self.settings.listeners[listener].max_qos), ..options };
+        let is_new = self.subscriptions.insert(filter, Subscriber { session: key, options, identifier });
+        if is_new {
+            if session.subscriptions.is_empty() {
+                session.subscriptions.reserve_exact(1);
+            }
+            session.subscriptions.push(filter.into());
+        }
+        self.routes.changed();
+        let kept = Self::keep(session, out, |number| {
+            StoreOp::Subscribed(number, StoredSubscription { filter: filter.into(), options, identifier })
+        });
+        let wants_retained = match options.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        if wants_retained {
+            self.queue_retained(now, key, filter, options, identifier);
+        }
+        let granted = match options.qos {
+            mqtt::QoS::AtMostOnce => ReasonCode::Success,
+            mqtt::QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
+            mqtt::QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+        };
+        (granted, kept)
+    }
+
+    /// Lets the retained messages of `filter` wait for the session; they go out after the SUBACK.
+    fn queue_retained(
+        &mut self,
+        now: Instant,
+        key: u32,
+        filter: TopicFilter<'_>,
+        options: SubscriptionOptions,
+        identifier: u32,
+    ) {
+        let Self { sessions, retained, acl, stats, .. } = self;
+        if retained.len() == 0 {
+            return;
+        }
+        let session = &mut sessions[key as usize];
+        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        let outgoing = session.outgoing.get_or_insert_default();
+        retained.matches(filter, now, &mut |message| {
+            if acl.may_receive(client, message.topic()).is_none() {
+                return;
+            }
+            if outgoing.queued_retained >= RETAINED_QUEUED_MAX {
+                stats.publishes_dropped += 1;
+                return;
+            }
+            outgoing.wait(Queued {
+                message: Arc::clone(message),
+                entry: 0,
+                qos: options.qos.min(message.qos()),
+                retain: true,
+                is_retained: true,
+                identifier,
+            });
+        });
+    }
+
+    pub(crate) fn on_unsubscribe(
+        &mut self,
+        link: LinkId,
+        key: u32,
+        unsubscribe: &Unsubscribe<'_>,
+        out: &mut impl Outbox,
+    ) -> Result<(), ClientFault> {
+        let mut codes = Vec::with_capacity(unsubscribe.filters.len());
+        let mut promises = false;
+        for filter in unsubscribe.filters {
+            check_levels(filter)?;
+            let had = self.subscriptions.remove(filter, key);
+            let session = &mut self.sessions[key as usize];
+            if had {
+                session.subscriptions.retain(|held| held.as_str() != filter.as_str());
+                self.routes.changed();
+                promises |= Self::keep(session, out, |number| StoreOp::Unsubscribed(number, filter.into()));
+            }
+            let reason = if had { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted };
+            codes.push(reason.as_u8());
+        }
+        if !self.version(link).is_v5() {
+            codes.clear(); // UNSUBACK has no payload before 5.0
+        }
+        let Some(reasons) = ReasonCodes::from_bytes(&codes) else { return Ok(()) };
+        let ack = UnsubAck { packet_id: unsubscribe.packet_id, properties: mqtt::Properties::EMPTY, reasons };
+        self.acknowledge(link, &Packet::UnsubAck(ack), promises, out);
+        Ok(())
+    }
+}
+
+fn check_levels(filter: TopicFilter<'_>) -> Result<(), ClientFault> {
+    if filter.as_str().split('/').nth(TOPIC_LEVELS_MAX).is_some() {
+        return Err(ClientFault::Packet(DecodeFault::InvalidTopicFilter));
+    }
+    Ok(())
+}
