@@ -1,1 +1,36 @@
 //! Keys and certificates: issue, load, rustls and OpenSSL contexts.
+//!
+//! Two TLS stacks, each for what it does best: rustls for certificates (TLS 1.2 and 1.3), OpenSSL for
+//! pre-shared keys (TLS 1.2), which rustls does not have. [`sniff`] tells from a connection's first
+//! bytes which of them it wants.
+//!
+//! - A listener: [`server_config`], [`psk_server_context`]; when a handshake fails,
+//!   [`describe_tls_failure`] and [`describe_psk_failure`] say what to change in the router's form.
+//! - An outgoing connection: [`client_config`], [`psk_client_context`].
+//! - Making certificates: [`issue`]. Judging files: [`inspect`].
+//!
+//! No socket is opened here and nothing waits.
+
+mod client;
+mod error;
+mod fault;
+mod hello;
+pub mod load;
+mod nearby;
+pub mod pem;
+mod psk;
+mod server;
+#[cfg(test)]
+mod testing;
+mod verify;
+
+pub use client::{CaSource, CertificateTls, ClientTls, PskTls, client_config};
+pub use error::{CertError, Place};
+pub use fault::{PskFault, TlsFault, describe_psk_failure, describe_tls_failure};
+pub use hello::{PSK_SUITES, SNIFF_BYTES_MAX, Sniffed, TlsHello, sniff};
+pub use nearby::closest_existing;
+pub use psk::{
+    PSK_CIPHERS, PSK_IDENTITY_BYTES_MAX, PSK_KEY_BYTES_MAX, PskLookup, PskOutcome, check_identity, check_key,
+    psk_client_context, psk_outcome, psk_server_context,
+};
+pub use server::{RESUMABLE_SESSIONS_MAX, ServerFiles, TlsVersion, server_config};
