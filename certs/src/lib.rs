@@ -15,11 +15,15 @@ mod client;
 mod error;
 mod fault;
 mod hello;
+pub mod host;
+pub mod inspect;
+pub mod issue;
 pub mod load;
 mod nearby;
 pub mod pem;
 mod psk;
 mod server;
+pub mod summary;
 #[cfg(test)]
 mod testing;
 mod verify;
@@ -28,6 +32,7 @@ pub use client::{CaSource, CertificateTls, ClientTls, PskTls, client_config};
 pub use error::{CertError, Place};
 pub use fault::{PskFault, TlsFault, describe_psk_failure, describe_tls_failure};
 pub use hello::{PSK_SUITES, SNIFF_BYTES_MAX, Sniffed, TlsHello, sniff};
+pub use inspect::{Finding, FindingKind, Severity, inspect_ca, inspect_key, inspect_server};
 pub use nearby::closest_existing;
 pub use psk::{
     PSK_CIPHERS, PSK_IDENTITY_BYTES_MAX, PSK_KEY_BYTES_MAX, PskLookup, PskOutcome, check_identity, check_key,
