@@ -1,6 +1,6 @@
 //! What the tests of this crate share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory of its own for one test, removed at the end of it.
@@ -19,9 +19,6 @@ impl Scratch {
         self.0.join(name)
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.0
-    }
 
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
