@@ -1,1 +1,23 @@
 //! Listeners, TLS and PSK doors, and the loop that joins sockets to the core.
+//!
+//! [`Appliance`] is a running broker: one thread that reads the sockets and owns the core. Everything
+//! else (files read again, shutdown, a part of the process that wants to be a client) reaches it by [`Handle`].
+
+mod appliance;
+mod connection;
+mod desk;
+mod door;
+
+mod limits;
+mod lines;
+mod knocks;
+mod listener;
+mod login;
+mod out_queue;
+mod reactor;
+mod transport;
+
+pub use appliance::{Appliance, Handle, Reloaded, StartError};
+
+pub use limits::*;
+pub use listener::{ListenerConfig, Protection};

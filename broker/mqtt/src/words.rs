@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use crate::DecodeFault;
+use crate::{DecodeFault, check_text};
 
 /// The version a client spoke in its CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,20 +110,29 @@ impl fmt::Display for PacketId {
     }
 }
 
-/// What a message has: 1 to 65,535 bytes of UTF-8 without `+`, `#` or U+0000.
+/// What a message has: 1 to 65,535 bytes of UTF-8 without `+`, `#`, U+0000 or what [`check_text`] refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName<'a>(&'a str);
 
 impl<'a> TopicName<'a> {
     /// # Errors
-    /// [`DecodeFault::InvalidTopicName`] for an empty or too long name, a wildcard or U+0000
-    /// [3.1.1 §4.7.1, §4.7.3; 5.0 §4.7.1, §4.7.3].
+    /// [`DecodeFault::InvalidTopicName`] for an empty or too long name and for a wildcard
+    /// [3.1.1 MQTT-4.7.1-1, §4.7.3; 5.0 MQTT-4.7.0-1, §4.7.3]; those of [`check_text`].
+    #[inline]
     pub fn new(name: &'a str) -> Result<Self, DecodeFault> {
         let bytes = name.as_bytes();
-        if bytes.is_empty() || bytes.len() > 65_535 || bytes.iter().any(|b| matches!(b, b'+' | b'#' | 0)) {
+        if bytes.is_empty() || bytes.len() > 65_535 {
             return Err(DecodeFault::InvalidTopicName);
         }
-        Ok(Self(name))
+        // One pass without branches for what nearly every name is: printable ASCII without wildcards.
+        let plain = bytes.iter().fold(true, |plain, &b| plain & matches!(b, b' '..=b'~') & (b != b'+') & (b != b'#'));
+        if plain { Ok(Self(name)) } else { Self::new_unusual(name) }
+    }
+
+    #[cold]
+    fn new_unusual(name: &'a str) -> Result<Self, DecodeFault> {
+        check_text(name)?;
+        if name.contains(['+', '#']) { Err(DecodeFault::InvalidTopicName) } else { Ok(Self(name)) }
     }
 
     /// The name as text.
@@ -140,12 +149,13 @@ pub struct TopicFilter<'a>(&'a str);
 
 impl<'a> TopicFilter<'a> {
     /// # Errors
-    /// [`DecodeFault::InvalidTopicFilter`] where the wildcards stand wrong, for an empty or too long
-    /// filter, and for U+0000 [3.1.1 §4.7.1, §4.7.3; 5.0 §4.7.1, §4.7.3].
+    /// [`DecodeFault::InvalidTopicFilter`] for an empty or too long filter, where the wildcards stand wrong
+    /// [3.1.1 §4.7.1, §4.7.3; 5.0 §4.7.1, §4.7.3], and for `$share/` without a group and a filter
+    /// [5.0 MQTT-4.8.2-1, MQTT-4.8.2-2]; those of [`check_text`].
     pub fn new(filter: &'a str) -> Result<Self, DecodeFault> {
-        let fits = !filter.is_empty() && filter.len() <= 65_535 && !filter.contains('\0');
+        check_text(filter)?;
+        let mut well = !filter.is_empty() && filter.len() <= 65_535;
         let mut levels = filter.split('/').peekable();
-        let mut well = fits;
         while let Some(level) = levels.next() {
             well &= match level {
                 "#" => levels.peek().is_none(),
@@ -153,7 +163,23 @@ impl<'a> TopicFilter<'a> {
                 other => !other.bytes().any(|b| matches!(b, b'+' | b'#')),
             };
         }
+        if let Some(shared) = filter.strip_prefix("$share/") {
+            well &= shared.split_once('/').is_some_and(|(group, rest)| {
+                !group.is_empty() && group != "+" && !rest.is_empty()
+            });
+        }
         if well { Ok(Self(filter)) } else { Err(DecodeFault::InvalidTopicFilter) }
+    }
+
+    /// The share name and the filter inside, if this is a shared subscription's [5.0 §4.8.2].
+    pub fn shared(self) -> Option<(&'a str, TopicFilter<'a>)> {
+        let (group, filter) = self.0.strip_prefix("$share/")?.split_once('/')?;
+        Some((group, TopicFilter(filter)))
+    }
+
+    /// For text that [`TopicFilter::new`] has passed before, when the packet was decoded.
+    pub(crate) const fn checked_before(filter: &'a str) -> Self {
+        Self(filter)
     }
 
     /// The filter as text.
@@ -219,6 +245,11 @@ impl TopicFilterBuf {
         TopicFilter(&self.0)
     }
 
+    /// For text that [`TopicFilter::new`] has passed before, when the packet was decoded.
+    pub(crate) const fn checked_before(filter: &'a str) -> Self {
+        Self(filter)
+    }
+
     /// The filter as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -228,5 +259,119 @@ impl TopicFilterBuf {
 impl From<TopicFilter<'_>> for TopicFilterBuf {
     fn from(filter: TopicFilter<'_>) -> Self {
         Self(filter.0.into())
+    }
+}
+
+impl SubscriptionOptions {
+    /// The byte as 5.0 has it; its lower two bits are the whole of what 3.1 and 3.1.1 have.
+    pub const fn as_u8(self) -> u8 {
+        self.qos.as_u8()
+            | (self.no_local as u8) << 2
+            | (self.retain_as_published as u8) << 3
+            | (self.retain_handling as u8) << 4
+    }
+
+    /// # Errors
+    /// [`DecodeFault::ReservedSubscriptionOptions`], [`DecodeFault::InvalidSubscriptionQoS`] and
+    /// [`DecodeFault::InvalidRetainHandling`] [5.0 §3.8.3.1].
+    pub const fn from_u8(byte: u8) -> Result<Self, DecodeFault> {
+        if byte & 0b1100_0000 != 0 {
+            return Err(DecodeFault::ReservedSubscriptionOptions);
+        }
+        let Some(qos) = QoS::from_u8(byte & 0b11) else { return Err(DecodeFault::InvalidSubscriptionQoS) };
+        let retain_handling = match byte >> 4 {
+            0 => RetainHandling::Send,
+            1 => RetainHandling::SendIfNew,
+            2 => RetainHandling::DoNotSend,
+            _ => return Err(DecodeFault::InvalidRetainHandling),
+        };
+        let (no_local, retain_as_published) = (byte & 0b100 != 0, byte & 0b1000 != 0);
+        Ok(Self { qos, no_local, retain_as_published, retain_handling })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topic_names_have_neither_wildcards_nor_nothing() {
+        use DecodeFault::{ForbiddenCharacter, InvalidTopicName, NullCharacter};
+        let long = "a".repeat(65_535);
+        let longer = "a".repeat(65_536);
+        let rows = [
+            ("both §4.7.3", "a", Ok(())),
+            ("both §4.7.3", "/", Ok(())),
+            ("both §4.7.3", "a//b c/é", Ok(())),
+            ("5.0 MQTT-4.7.3-1", "", Err(InvalidTopicName)),
+            ("5.0 MQTT-4.7.3-2", "a\0b", Err(NullCharacter)),
+            ("5.0 MQTT-4.7.3-3", &long, Ok(())),
+            ("5.0 MQTT-4.7.3-3", &longer, Err(InvalidTopicName)),
+            ("3.1.1 MQTT-4.7.1-1, 5.0 MQTT-4.7.0-1", "a/+", Err(InvalidTopicName)),
+            ("3.1.1 MQTT-4.7.1-1, 5.0 MQTT-4.7.0-1", "a#", Err(InvalidTopicName)),
+            ("3.1.1 MQTT-4.7.1-1, 5.0 MQTT-4.7.0-1", "é/#", Err(InvalidTopicName)),
+            ("both §1.5, mosquitto's choice", "a\nb", Err(ForbiddenCharacter)),
+        ];
+        for (source, name, wanted) in rows {
+            assert_eq!(TopicName::new(name).map(drop), wanted, "{source}: {name:.20}");
+        }
+    }
+
+    #[test]
+    fn topic_filters_have_wildcards_only_as_whole_levels() {
+        let rows = [
+            ("both §4.7.1.2", "#", true),
+            ("both §4.7.1.2", "sport/tennis/#", true),
+            ("both §4.7.1.2", "sport/tennis#", false),
+            ("both §4.7.1.2", "sport/tennis/#/ranking", false),
+            ("both §4.7.1.2", "#/a", false),
+            ("both §4.7.1.3", "+", true),
+            ("both §4.7.1.3", "+/tennis/#", true),
+            ("both §4.7.1.3", "sport+", false),
+            ("both §4.7.1.3", "sport/+/player1", true),
+            ("both §4.7.1.3", "++", false),
+            ("both §4.7.3", "", false),
+            ("both §4.7.3", "/", true),
+            ("both §4.7.3", "a\0", false),
+            ("5.0 §4.8.2", "$share/group/#", true),
+            ("5.0 §4.8.2", "$share/group//", true),
+            ("5.0 MQTT-4.8.2-1", "$share//a", false),
+            ("5.0 MQTT-4.8.2-2", "$share/+/a", false),
+            ("5.0 MQTT-4.8.2-2", "$share/group", false),
+            ("5.0 MQTT-4.8.2-2", "$share/group/", false),
+            ("5.0 §4.8.2", "$share", true),
+            ("5.0 §4.8.2", "$shared/group", true),
+        ];
+        for (source, filter, wanted) in rows {
+            assert_eq!(TopicFilter::new(filter).is_ok(), wanted, "{source}: {filter}");
+        }
+    }
+
+    #[test]
+    fn a_shared_filter_gives_its_group_and_the_filter_inside() {
+        // [5.0 §4.8.2]
+        let rows = [("$share/g/a/#", Some(("g", "a/#"))), ("$share/g//a", Some(("g", "/a"))), ("share/g/a", None)];
+        for (filter, wanted) in rows {
+            let shared = TopicFilter::new(filter).unwrap().shared();
+            assert_eq!(shared.map(|(group, inner)| (group, inner.as_str())), wanted, "{filter}");
+        }
+    }
+
+    #[test]
+    fn every_options_byte_is_refused_or_comes_back_as_it_was() {
+        // [5.0 §3.8.3.1]
+        for byte in 0..=u8::MAX {
+            match SubscriptionOptions::from_u8(byte) {
+                Ok(options) => assert_eq!(options.as_u8(), byte),
+                Err(_) => assert!(byte >= 0x40 || byte & 3 == 3 || byte & 0x30 == 0x30, "{byte:#04x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn packet_identifiers_go_round_without_zero() {
+        assert_eq!(PacketId::new(0), None);
+        assert_eq!(PacketId::new(65_535).unwrap().next(), PacketId::new(1).unwrap());
+        assert_eq!(PacketId::new(1).unwrap().next().get(), 2);
     }
 }

@@ -1,0 +1,201 @@
+//! A broker that runs: its thread, and the handle by which the rest of the process speaks to it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use acl::{Acl, PasswordFile};
+use broker_core::{Broker, MemoryStore, Settings, Stats};
+use mio::{Interest, Poll, Waker};
+use slab::Slab;
+
+use crate::desk::Desk;
+use crate::knocks::Knocks;
+use crate::listener::{ListenerConfig, Listening, Protection};
+use crate::login::{Logins, Verified};
+use crate::out_queue::Spares;
+use crate::reactor::{Reactor, WAKE};
+use crate::READ_BYTES;
+
+/// Everything that a broker is started with; read and checked before any port is bound.
+pub struct Appliance {
+    /// Ports, in the order of `settings.listeners`.
+    pub listeners: Vec<ListenerConfig>,
+    /// Limits and choices.
+    pub settings: Settings,
+    /// Who may do what.
+    pub acl: Acl,
+    /// Who may come in; `None`: no password file.
+    pub passwords: Option<PasswordFile>,
+    /// mosquitto's `connection_messages`.
+    pub connection_messages: bool,
+}
+
+/// What was read again, to count from now on.
+pub struct Reloaded {
+    /// Who may do what.
+    pub acl: Acl,
+    /// Who may come in.
+    pub passwords: Option<PasswordFile>,
+    /// Of each listener, in their order.
+    pub protections: Vec<Protection>,
+}
+
+/// Why a broker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another program has the port.
+    #[error("Error: port {} is already in use (address {}): stop the program that has it, or choose another port", .0.port(), .0.ip())]
+    Busy(SocketAddr),
+    /// The port cannot be had for another reason.
+    #[error("Error: unable to listen on {address}: {cause}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// The system has no room for us.
+    #[error("Error: unable to start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// What other threads may ask of the loop.
+pub(crate) enum Command {
+    Stop,
+    Reload(Reloaded),
+    Verified(Verified),
+    Local(mio::net::UnixStream),
+    Stats(Sender<Stats>),
+}
+
+/// Speaks to a running broker from other threads.
+#[derive(Clone)]
+pub struct Handle {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+    addresses: Arc<[SocketAddr]>,
+}
+
+impl Appliance {
+    /// Binds every port, then runs the broker on a thread of its own.
+    ///
+    /// # Errors
+    /// The first port that cannot be had; nothing is left running then.
+    pub fn start(self) -> Result<(Handle, JoinHandle<io::Result<()>>), StartError> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (commands, inbox) = channel();
+        let mut sockets = Vec::new();
+        for (listener, config) in self.listeners.iter().enumerate() {
+            for address in &config.addresses {
+                sockets.push(bind(*address, listener as u16)?);
+            }
+        }
+        for (at, socket) in sockets.iter_mut().enumerate() {
+            poll.registry().register(&mut socket.socket, Listening::token(at), Interest::READABLE)?;
+        }
+        let addresses = sockets.iter().map(|s| s.socket.local_addr()).collect::<io::Result<Arc<[_]>>>()?;
+        let mut secret = [0; 40];
+        getrandom::fill(&mut secret).map_err(io::Error::from)?;
+        let (key, seed) = secret.split_at(32);
+        let report = {
+            let (commands, waker) = (commands.clone(), Arc::clone(&waker));
+            move |found| {
+                if commands.send(Command::Verified(found)).is_ok() {
+                    let _ = waker.wake();
+                }
+            }
+        };
+        let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)).min(4);
+        let mut digest_key = [0; 32];
+        digest_key.copy_from_slice(key);
+        let logins = Logins::start(self.passwords, &digest_key, workers, report)?;
+        let seed = seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        let started = Instant::now();
+        let reactor = Reactor {
+            packet_bytes_max: self.settings.max_packet_size,
+            connected: vec![0; self.listeners.len()],
+            core: Broker::new(self.settings, self.acl, seed),
+            desk: Desk {
+                connections: Slab::new(),
+                spares: Spares::default(),
+                dirty: Vec::new(),
+                leaving: Vec::new(),
+                holding: Vec::new(),
+                batch: Vec::new(),
+                store: MemoryStore::default(),
+                logins,
+                verdicts: Vec::new(),
+                knocks: Knocks::default(),
+                now: started,
+                tells_connections: self.connection_messages,
+            },
+            poll,
+            listeners: self.listeners,
+            sockets,
+            commands: inbox,
+            started,
+            scratch: vec![0; READ_BYTES],
+            again: Vec::new(),
+            lingering: Vec::new(),
+            generation: 0,
+        };
+        let thread = std::thread::Builder::new().name("broker".to_owned()).spawn(move || reactor.run())?;
+        Ok((Handle { commands, waker, addresses }, thread))
+    }
+}
+
+fn bind(address: SocketAddr, listener: u16) -> Result<Listening, StartError> {
+    Listening::bind(address, listener).map_err(|cause| match cause.kind() {
+        io::ErrorKind::AddrInUse => StartError::Busy(address),
+        _ => StartError::Listen { address, cause },
+    })
+}
+
+impl Handle {
+    /// Where it listens, with the ports that were given where 0 was asked for.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops: clients are told, wills published, sockets closed. The thread ends.
+    pub fn stop(&self) {
+        self.send(Command::Stop);
+    }
+
+    /// Other files count from now on.
+    pub fn reload(&self, reloaded: Reloaded) {
+        self.send(Command::Reload(reloaded));
+    }
+
+    /// What the core counted; `None` if the broker has stopped.
+    pub fn stats(&self) -> Option<Stats> {
+        let (answer, stats) = channel();
+        self.send(Command::Stats(answer));
+        stats.recv().ok()
+    }
+
+    /// Connects a part of this process: MQTT is spoken over what is given back. Its CONNECT needs no password; its
+    /// user name is taken as said, and the ACL holds for it as for anyone.
+    ///
+    /// # Errors
+    /// The system has no room for a pair of sockets.
+    pub fn connect_within(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        self.send(Command::Local(mio::net::UnixStream::from_std(ours)));
+        Ok(theirs)
+    }
+
+    fn send(&self, command: Command) {
+        // A broker that has stopped takes no more commands, and needs none.
+        if self.commands.send(command).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! A connection as the edge sees it: its transport, the packet that is not whole yet, the bytes that wait for it.
+
+use std::net::SocketAddr;
+
+use mqtt::ProtocolVersion;
+
+use crate::out_queue::OutQueue;
+use crate::transport::Transport;
+
+/// One connection.
+pub(crate) struct Connection {
+    pub transport: Transport,
+    /// `None` for a part of this process.
+    pub peer: Option<SocketAddr>,
+    pub listener: u16,
+    pub version: ProtocolVersion,
+    pub stage: Stage,
+    /// Tells this connection from an earlier one with the same number.
+    pub generation: u32,
+    /// The beginning of a packet that is not whole yet.
+    pub unfinished: Vec<u8>,
+    pub out: OutQueue,
+    /// Acknowledgements that wait for the store.
+    pub held: Vec<u8>,
+    /// Stands in the list of connections with something to write.
+    pub is_dirty: bool,
+    /// Its password is being verified: nothing more may be handled until then.
+    pub is_paused: bool,
+    /// The core wants to know when everything has left.
+    pub tell_when_drained: bool,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// What it speaks is not known yet, and it stands at a door with TLS.
+    Knocking,
+    /// It has not been let in.
+    Stranger,
+    /// It is a client.
+    Client,
+    /// It is over for the core: what waits for it leaves, then it is closed.
+    Leaving,
+}

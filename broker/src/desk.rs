@@ -1,0 +1,180 @@
+//! The desk between core and sockets: it owns the connections and carries out what the core says.
+//!
+//! What is said per message only appends to a connection's own buffer; writing, committing and closing come
+//! once per turn, in the reactor.
+
+use std::time::Instant;
+
+use broker_core::{Credentials, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
+use slab::Slab;
+
+use crate::connection::{Connection, Stage};
+use crate::knocks::Knocks;
+use crate::lines;
+use crate::login::{Asker, Logins};
+use crate::out_queue::Spares;
+
+/// The first byte of a CONNACK.
+const CONNACK: u8 = 0x20;
+
+pub(crate) struct Desk {
+    pub connections: Slab<Connection>,
+    pub spares: Spares,
+    /// Connections with something to write.
+    pub dirty: Vec<u32>,
+    /// Connections that are over for the core.
+    pub leaving: Vec<u32>,
+    /// Connections with acknowledgements that wait for the store.
+    pub holding: Vec<u32>,
+    /// What the store has to keep before they may go.
+    pub batch: Vec<StoreOp>,
+    pub store: MemoryStore,
+    pub logins: Logins,
+    /// Logins that were decided at once, for the core to be told.
+    pub verdicts: Vec<(LinkId, Result<(), Refusal>)>,
+    pub knocks: Knocks,
+    pub now: Instant,
+    /// mosquitto's `connection_messages`.
+    pub tells_connections: bool,
+}
+
+impl Desk {
+    pub(crate) fn get(&mut self, link: LinkId) -> Option<&mut Connection> {
+        self.connections.get_mut(link.0 as usize)
+    }
+
+    pub(crate) fn set_dirty(&mut self, at: u32) {
+        if let Some(connection) = self.connections.get_mut(at as usize)
+            && !std::mem::replace(&mut connection.is_dirty, true)
+        {
+            self.dirty.push(at);
+        }
+    }
+
+    /// A complaint about a stranger, once per address, kind and minute.
+    pub(crate) fn complain(&mut self, at: u32, kind: &'static str, what: &str) {
+        let Some(peer) = self.connections.get(at as usize).and_then(|connection| connection.peer) else { return };
+        let Some(held_back) = self.knocks.tell(self.now, peer.ip(), kind) else { return };
+        if held_back == 0 {
+            tracing::warn!(target: "warning", "{} {what}", peer.ip());
+        } else {
+            tracing::warn!(target: "warning", "{} {what} ({held_back} more tries since this was said last)", peer.ip());
+        }
+    }
+
+    /// The store keeps what it was given; the acknowledgements that waited for it may go.
+    pub(crate) fn commit(&mut self) {
+        for op in self.batch.drain(..) {
+            self.store.apply(op);
+        }
+        for at in std::mem::take(&mut self.holding) {
+            let Some(connection) = self.connections.get_mut(at as usize) else { continue };
+            let held = std::mem::take(&mut connection.held);
+            if held.is_empty() {
+                continue; // the number went to another connection
+            }
+            connection.out.push(&held, &mut self.spares);
+            self.set_dirty(at);
+        }
+    }
+}
+
+impl Outbox for Desk {
+    fn send(&mut self, link: LinkId, packet: &[u8]) {
+        let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
+        if connection.held.first() == Some(&CONNACK) {
+            // Nothing may come before CONNACK [3.1.1 MQTT-3.2.0-1, 5.0 MQTT-3.2.0-1].
+            connection.held.extend_from_slice(packet);
+            return;
+        }
+        connection.out.push(packet, &mut self.spares);
+        if !std::mem::replace(&mut connection.is_dirty, true) {
+            self.dirty.push(link.0);
+        }
+    }
+
+    fn acknowledge(&mut self, link: LinkId, packet: &[u8], promises: bool) {
+        let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
+        if !promises && connection.held.is_empty() {
+            return self.send(link, packet);
+        }
+        if connection.held.is_empty() {
+            self.holding.push(link.0);
+        }
+        connection.held.extend_from_slice(packet);
+    }
+
+    fn backlog_bytes(&self, link: LinkId) -> usize {
+        self.connections.get(link.0 as usize).map_or(0, |connection| connection.out.len())
+    }
+
+    fn tell_when_drained(&mut self, link: LinkId) {
+        if let Some(connection) = self.get(link) {
+            connection.tell_when_drained = true;
+        }
+    }
+
+    fn store(&mut self, op: StoreOp) {
+        self.batch.push(op);
+    }
+
+    fn verify(&mut self, link: LinkId, credentials: Credentials<'_>) {
+        let now = self.now;
+        let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
+        connection.is_paused = true;
+        let asker = Asker { link, generation: connection.generation };
+        if let Some(verdict) = self.logins.ask(now, asker, credentials) {
+            self.verdicts.push((link, verdict));
+        }
+    }
+
+    fn close(&mut self, link: LinkId) {
+        if let Some(connection) = self.get(link) {
+            connection.stage = Stage::Leaving;
+            self.leaving.push(link.0);
+        }
+    }
+
+    fn tell(&mut self, event: Event<'_>) {
+        let link = match event {
+            Event::Connected { link, .. } => {
+                if let Some(connection) = self.get(link) {
+                    connection.stage = Stage::Client;
+                }
+                Some(link)
+            }
+            Event::Refused { link, .. } | Event::Disconnected { link, .. } => Some(link),
+            _ => None,
+        };
+        if let Event::Refused { link, username, why, .. } = event {
+            self.complain(link.0, "login", &login_complaint(username, why));
+        }
+        let is_of_a_connection = link.is_some() || matches!(event, Event::TakenOver { .. });
+        if self.tells_connections || !is_of_a_connection {
+            let peer = link.and_then(|link| self.get(link)).and_then(|connection| connection.peer);
+            lines::event(&event, peer);
+        }
+    }
+
+    fn unique(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // The system's generator does not fail once it has been used; it was, when the broker started.
+        let _ = getrandom::fill(&mut bytes);
+        bytes
+    }
+}
+
+/// In the operator's words: who, what, and what to change in the router's form.
+fn login_complaint(username: Option<&str>, why: Refusal) -> String {
+    match (why, username) {
+        (Refusal::Anonymous, _) => "sends no user name, and anonymous clients are not allowed: \
+            set User Name and Password in the router's form"
+            .to_owned(),
+        (Refusal::Password, Some(user)) => format!(
+            "sends a wrong user name or password (user name '{user}'): compare User Name and Password in the \
+             router's form with the password file"
+        ),
+        (why, Some(user)) => format!("(user name '{user}') is refused: {why}"),
+        (why, None) => format!("is refused: {why}"),
+    }
+}

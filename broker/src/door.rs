@@ -1,0 +1,129 @@
+//! The door: which language does a stranger speak, and is it the one of this port? Nothing is taken from the socket
+//! before that is known; what does not fit is said in the operator's words, with what to change in the router's form.
+
+use certs::{Sniffed, describe_psk_failure, describe_tls_failure, psk_outcome, sniff};
+
+use crate::listener::Protection;
+use crate::transport::{Psk, Tls, Transport, Trouble};
+
+/// What to do with a stranger, from the first bytes.
+pub(crate) enum Opening {
+    /// Not enough was said.
+    Wait,
+    /// Shake hands with certificates.
+    Certificates,
+    /// Shake hands with a pre-shared key.
+    Psk,
+    /// Send away; the kind for the log's memory, and the complaint without the address.
+    Refuse(&'static str, String),
+}
+
+/// Decides at a port with TLS.
+pub(crate) fn decide(first_bytes: &[u8], protection: &Protection, port: u16) -> Opening {
+    let mode = protection.encryption_mode();
+    match sniff(first_bytes) {
+        Sniffed::NeedMore => Opening::Wait,
+        Sniffed::TlsHello(hello) => match (&protection.psk, &protection.certificates) {
+            // Only a client that has a key offers PSK suites; many of them offer the others too.
+            (Some(_), _) if hello.offers_psk => Opening::Psk,
+            (_, Some(_)) if hello.offers_certificate => Opening::Certificates,
+            (_, Some(_)) => Opening::Refuse(
+                "mode",
+                format!(
+                    "has a pre-shared key, but the port {port} has none: set the router's Encryption Mode to Certificate, \
+                     or give psk_file to this listener"
+                ),
+            ),
+            _ => Opening::Refuse(
+                "mode",
+                format!(
+                    "offers no pre-shared key to the PSK port {port}: set the router's Encryption Mode to PSK, with PSK \
+                     and PSK Identity from the PSK file, or give certfile and keyfile to this listener"
+                ),
+            ),
+        },
+        // Its suites cannot be seen: whichever stack there is finds out.
+        Sniffed::TlsHelloUnreadable if protection.certificates.is_some() => Opening::Certificates,
+        Sniffed::TlsHelloUnreadable => Opening::Psk,
+        Sniffed::MqttConnect => Opening::Refuse(
+            "plain",
+            format!("speaks plain MQTT to the TLS port {port}: set the router's Encryption Mode to {mode}"),
+        ),
+        Sniffed::Http => Opening::Refuse(
+            "http",
+            format!("speaks HTTP to the TLS port {port}, which is for MQTT: point it to another port"),
+        ),
+        Sniffed::ProxyProtocol { version } => Opening::Refuse("proxy", proxy_complaint(version, port)),
+        Sniffed::TlsBroken | Sniffed::Ssl2 => Opening::Refuse(
+            "tls",
+            format!("sends a TLS greeting to port {port} that is broken or older than TLS 1.2: update the client"),
+        ),
+        Sniffed::Other => Opening::Refuse(
+            "other",
+            format!("speaks neither TLS nor MQTT to the TLS port {port}: check what is behind this address"),
+        ),
+    }
+}
+
+/// What a plain port's stranger speaks, if not MQTT; `None` if it may be MQTT.
+pub(crate) fn wrong_at_plain(first_bytes: &[u8], port: u16) -> Option<(&'static str, String)> {
+    match first_bytes.first() {
+        None | Some(0x10) => return None,
+        _ => {}
+    }
+    Some(match sniff(first_bytes) {
+        Sniffed::Http => {
+            ("http", format!("speaks HTTP to the MQTT port {port}, which is not a web page: point it to another port"))
+        }
+        Sniffed::ProxyProtocol { version } => ("proxy", proxy_complaint(version, port)),
+        Sniffed::MqttConnect => return None,
+        _ if first_bytes.first() == Some(&0x16) || matches!(sniff(first_bytes), Sniffed::Ssl2) => (
+            "tls",
+            format!(
+                "speaks TLS to the plain port {port}: set the router's Encryption Mode to None, or give certificates or \
+                 a PSK file to this listener"
+            ),
+        ),
+        _ => ("other", format!("does not speak MQTT to port {port}: check what is behind this address")),
+    })
+}
+
+fn proxy_complaint(version: u8, port: u16) -> String {
+    format!(
+        "sends a PROXY protocol header (version {version}) to port {port}, which does not expect one: turn it off in \
+         the proxy"
+    )
+}
+
+/// A handshake or a stream that failed, for the log: kind and complaint. `None` where nobody is to blame.
+pub(crate) fn complaint(transport: &Transport, trouble: &Trouble) -> Option<(&'static str, String)> {
+    match (trouble, transport) {
+        (Trouble::Gone, _) => None,
+        (Trouble::Tls(error), _) => Some(("tls", describe_tls_failure(error).to_string())),
+        (Trouble::Psk(error), Transport::Psk(psk)) => {
+            Some(("psk", describe_psk_failure(error, psk_outcome(psk.stream.ssl())).to_string()))
+        }
+        (Trouble::Psk(error), _) => Some(("psk", error.to_string())),
+    }
+}
+
+/// Puts TLS onto a plain transport. `Err` gives it back with what went wrong on our side.
+pub(crate) fn with_certificates(plain: Transport, protection: &Protection) -> Result<Transport, String> {
+    let (Transport::Plain(stream), Some(config)) = (plain, &protection.certificates) else {
+        return Err("no certificates at this listener".to_owned());
+    };
+    let mut session = rustls::ServerConnection::new(config.clone()).map_err(|error| error.to_string())?;
+    // What waits is counted in our own queue; rustls' holds one write at most.
+    session.set_buffer_limit(Some(128 * 1024));
+    Ok(Transport::Tls(Box::new(Tls { stream, session })))
+}
+
+/// Puts TLS-PSK onto a plain transport.
+pub(crate) fn with_psk(plain: Transport, protection: &Protection) -> Result<Transport, String> {
+    let (Transport::Plain(stream), Some(context)) = (plain, &protection.psk) else {
+        return Err("no PSK file at this listener".to_owned());
+    };
+    let ssl = openssl::ssl::Ssl::new(context).map_err(|error| error.to_string())?;
+    let stream = openssl::ssl::SslStream::new(ssl, stream).map_err(|error| error.to_string())?;
+    Ok(Transport::Psk(Box::new(Psk { stream, is_open: false })))
+}

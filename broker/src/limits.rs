@@ -1,0 +1,40 @@
+//! Every limit of the edge that no option of mosquitto sets, with its reason.
+
+use std::time::Duration;
+
+/// Bytes of one read from a socket; one such buffer per thread.
+pub const READ_BYTES: usize = 256 * 1024;
+
+/// The largest packet of a client that is not let in yet: a CONNECT with every field at its longest has
+/// five strings of 65,535 bytes and properties.
+pub const STRANGER_PACKET_BYTES_MAX: u32 = 512 * 1024;
+
+/// Connections taken from one listener before others get their turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+
+/// How long a connection that is over may take to accept the last bytes for it.
+pub const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a listener rests after the system had no room for another connection.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Logins that may wait for their password to be verified. An argon2id verification takes tens of
+/// milliseconds of a worker: past this, clients are told to come back.
+pub const LOGINS_WAITING_MAX: usize = 4096;
+
+/// Logins that were verified and are remembered (about 100 bytes each).
+pub const LOGINS_REMEMBERED_MAX: usize = 10_000;
+
+/// How long a verified login is remembered.
+pub const LOGIN_REMEMBERED: Duration = Duration::from_secs(600);
+
+/// Addresses whose complaints in the log are held back, at most (about 100 bytes each).
+pub const KNOCKS_REMEMBERED_MAX: usize = 10_000;
+
+/// A complaint about one address comes once in this time.
+pub const KNOCK_QUIET: Duration = Duration::from_secs(60);
+
+/// Output buffers kept for the next connection that has something to say, and the largest that is kept.
+pub const SPARE_BUFFERS_MAX: usize = 1024;
+/// See [`SPARE_BUFFERS_MAX`].
+pub const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,64 @@
+//! The log's lines, in mosquitto's words where it has them: scripts and fail2ban rules parse them.
+//!
+//! The `target` is mosquitto's `log_type`; who filters and writes is the appliance.
+
+use std::net::SocketAddr;
+
+use broker_core::{End, Event, Refusal};
+
+/// How a client without an address is called: it is a part of this process.
+pub(crate) struct Peer(pub Option<SocketAddr>);
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            // mosquitto prints IPv6 without brackets.
+            Some(address) => write!(f, "{}:{}", address.ip(), address.port()),
+            None => f.write_str("within"),
+        }
+    }
+}
+
+pub(crate) fn new_connection(peer: SocketAddr, port: u16) {
+    tracing::info!(target: "notice", "New connection from {} on port {port}.", Peer(Some(peer)));
+}
+
+/// What the core tells; `peer` is the address of the event's link.
+pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
+    let peer = Peer(peer);
+    match event {
+        Event::Connected { client_id, version, clean, keep_alive_s, username, .. } => {
+            let (p, c) = (version.level(), u8::from(*clean));
+            match username {
+                Some(user) => tracing::info!(target: "notice",
+                    "New client connected from {peer} as {client_id} (p{p}, c{c}, k{keep_alive_s}, u'{user}')."),
+                None => tracing::info!(target: "notice",
+                    "New client connected from {peer} as {client_id} (p{p}, c{c}, k{keep_alive_s})."),
+            }
+        }
+        Event::Disconnected { client_id, why: End::Farewell, .. } => {
+            tracing::info!(target: "notice", "Client {client_id} [{peer}] disconnected.");
+        }
+        Event::Disconnected { client_id, why, .. } => {
+            tracing::info!(target: "notice", "Client {client_id} [{peer}] disconnected: {why}.");
+        }
+        Event::TakenOver { client_id } => {
+            tracing::info!(target: "notice", "Client {client_id} already connected, closing old connection.");
+        }
+        Event::Refused { client_id, why, .. } => {
+            let words = match why {
+                Refusal::Anonymous | Refusal::Password => "not authorised",
+                _ => "refused",
+            };
+            tracing::info!(target: "notice", "Client {client_id} [{peer}] disconnected: {words}.");
+        }
+        Event::PublishDenied { client_id, topic, qos, payload_bytes } => tracing::debug!(target: "debug",
+            "Denied PUBLISH from {client_id} (q{}, '{topic}', ... ({payload_bytes} bytes))", qos.as_u8()),
+        Event::SubscribeDenied { client_id, filter } => tracing::debug!(target: "debug",
+            "Denied SUBSCRIBE from {client_id} to '{filter}'"),
+        Event::QueueFull { client_id } => tracing::info!(target: "notice",
+            "Outgoing messages are being dropped for client {client_id}."),
+        Event::SessionExpired { client_id } => tracing::info!(target: "notice",
+            "Expiring client {client_id} due to timeout."),
+    }
+}

@@ -1,0 +1,529 @@
+//! The loop: sockets are read, the core is told, what it answered is committed, written and closed. One thread does
+//! it all, so a turn costs one wait, one read per speaking connection and one write per connection spoken to.
+
+use std::io;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use broker_core::{Broker, Door, LinkId, Trust};
+use mio::{Events, Interest, Poll, Token};
+use mqtt::{Packet, ProtocolVersion, next_frame};
+
+use crate::appliance::Command;
+use crate::connection::{Connection, Stage};
+use crate::desk::Desk;
+use crate::door::{self, Opening};
+use crate::listener::{ListenerConfig, Listening};
+use crate::out_queue::OutQueue;
+use crate::transport::{Progress, Transport};
+use crate::{ACCEPT_REST, ACCEPTS_PER_TURN_MAX, LINGER_TIME_MAX, READ_BYTES, STRANGER_PACKET_BYTES_MAX, lines};
+
+/// Wakes the loop for a command.
+pub(crate) const WAKE: Token = Token(usize::MAX);
+/// Listeners have the tokens below `WAKE`, connections those from 0.
+const LISTENERS: usize = usize::MAX - 1024;
+
+pub(crate) struct Reactor {
+    pub poll: Poll,
+    pub core: Broker,
+    pub desk: Desk,
+    pub listeners: Vec<ListenerConfig>,
+    pub sockets: Vec<Listening>,
+    /// Connections of each listener.
+    pub connected: Vec<u32>,
+    pub commands: Receiver<Command>,
+    pub started: Instant,
+    pub packet_bytes_max: u32,
+    pub scratch: Vec<u8>,
+    /// Connections whose sockets may hold more than was read.
+    pub again: Vec<u32>,
+    /// Connections that are over but have bytes to leave, and when patience ends.
+    pub lingering: Vec<(Instant, u32, u32)>,
+    pub generation: u32,
+}
+
+impl Reactor {
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            self.desk.now = Instant::now();
+            let mut goes_on = true;
+            for event in &events {
+                match event.token() {
+                    WAKE => goes_on &= self.obey(),
+                    Token(at) if at >= LISTENERS => self.accept(at - LISTENERS),
+                    Token(at) => self.ready(at as u32, event.is_writable()),
+                }
+            }
+            self.go_on();
+            self.finish_turn();
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long nothing may come before there is something to do.
+    fn patience(&self) -> Option<Duration> {
+        if !self.again.is_empty() || self.sockets.iter().any(|socket| socket.has_more) {
+            return Some(Duration::ZERO);
+        }
+        let now = Instant::now();
+        let core = self.core.next_deadline().map(|at| at.since(self.core_time(now)));
+        let linger = self.lingering.first().map(|(at, ..)| at.saturating_duration_since(now));
+        let rest = self.sockets.iter().filter_map(|s| s.rests_until).min().map(|at| at.saturating_duration_since(now));
+        // A millisecond more: the core counts whole ones, and a deadline must be past when we look.
+        [core, linger, rest].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
+    }
+
+    fn core_time(&self, now: Instant) -> broker_core::Instant {
+        broker_core::Instant::from_millis(now.duration_since(self.started).as_millis() as u64)
+    }
+
+    fn now(&self) -> broker_core::Instant {
+        self.core_time(self.desk.now)
+    }
+
+    // ---- commands
+
+    /// Carries out what other threads asked for; `false`: stop.
+    fn obey(&mut self) -> bool {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Stop => {
+                    let now = self.now();
+                    self.core.shut_down(now, &mut self.desk);
+                    self.desk.commit();
+                    return false;
+                }
+                Command::Verified(found) => {
+                    let (askers, verdict) = self.desk.logins.answer(self.desk.now, found);
+                    for asker in askers {
+                        let is_same = self.desk.get(asker.link).is_some_and(|c| c.generation == asker.generation);
+                        if is_same {
+                            self.give_verdict(asker.link, verdict);
+                        }
+                    }
+                }
+                Command::Local(stream) => self.take_in(Transport::Local(stream), None, 0, Trust::Ours),
+                Command::Reload(loaded) => {
+                    self.core.set_acl(loaded.acl, &mut self.desk);
+                    self.desk.logins.set_file(loaded.passwords);
+                    for (listener, protection) in self.listeners.iter_mut().zip(loaded.protections) {
+                        listener.protection = protection;
+                    }
+                }
+                Command::Stats(answer) => {
+                    let _ = answer.send(self.core.stats());
+                }
+            }
+        }
+        true
+    }
+
+    fn give_verdict(&mut self, link: LinkId, verdict: Result<(), broker_core::Refusal>) {
+        let now = self.now();
+        self.core.verdict(now, link, verdict, &mut self.desk);
+        let Some(connection) = self.desk.get(link) else { return };
+        connection.is_paused = false;
+        // What came while the password was verified lies here; what is still in the socket gave its event already.
+        let unfinished = std::mem::take(&mut connection.unfinished);
+        self.take_bytes(link.0, unfinished);
+        self.again.push(link.0);
+    }
+
+    // ---- connections begin
+
+    fn accept(&mut self, at: usize) {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let socket = &mut self.sockets[at];
+            socket.has_more = false;
+            match socket.socket.accept() {
+                Ok((stream, peer)) => {
+                    let (listener, port) = (socket.listener, socket.port);
+                    let config = &self.listeners[usize::from(listener)];
+                    if config.max_connections.is_some_and(|most| self.connected[usize::from(listener)] >= most) {
+                        self.desk.knocks.tell(self.desk.now, peer.ip(), "full").inspect(|_| {
+                            tracing::info!(target: "notice", "Client connection from {} denied: max_connections exceeded.",
+                                peer.ip());
+                        });
+                        continue;
+                    }
+                    if self.desk.tells_connections {
+                        lines::new_connection(peer, port);
+                    }
+                    self.take_in(Transport::Plain(stream), Some(peer), listener, Trust::Stranger);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The client went away while it waited.
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                Err(error) => {
+                    socket.rests_until = Some(self.desk.now + ACCEPT_REST);
+                    tracing::error!(target: "error", "Error: Unable to accept new connection on port {}: {error}. \
+                        If this goes on, raise the limit of open files (LimitNOFILE, ulimit -n).", socket.port);
+                    return;
+                }
+            }
+        }
+        self.sockets[at].has_more = true;
+    }
+
+    fn take_in(&mut self, transport: Transport, peer: Option<std::net::SocketAddr>, listener: u16, trust: Trust) {
+        self.generation = self.generation.wrapping_add(1);
+        let is_plain = trust == Trust::Ours || self.listeners[usize::from(listener)].protection.is_plain();
+        let entry = self.desk.connections.vacant_entry();
+        let at = entry.key();
+        let connection = entry.insert(Connection {
+            transport,
+            peer,
+            listener,
+            version: ProtocolVersion::V311,
+            stage: if is_plain { Stage::Stranger } else { Stage::Knocking },
+            generation: self.generation,
+            unfinished: Vec::new(),
+            out: OutQueue::default(),
+            held: Vec::new(),
+            is_dirty: false,
+            is_paused: false,
+            tell_when_drained: false,
+        });
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = connection.transport.register(self.poll.registry(), Token(at), interest) {
+            tracing::error!(target: "error", "Error: Unable to wait for a new connection: {error}.");
+            self.desk.connections.remove(at);
+            return;
+        }
+        self.connected[usize::from(listener)] += u32::from(peer.is_some());
+        let now = self.now();
+        self.core.open(now, LinkId(at as u32), Door { listener, trust });
+    }
+
+    // ---- bytes come in
+
+    /// The socket of a connection has news.
+    fn ready(&mut self, at: u32, is_writable: bool) {
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
+        if is_writable {
+            if !connection.out.is_empty() {
+                self.desk.set_dirty(at);
+            } else if connection.transport.flush().is_err() {
+                self.lost(at);
+                return;
+            }
+        }
+        self.read(at);
+    }
+
+    fn read(&mut self, at: u32) {
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
+        match connection.stage {
+            Stage::Leaving => return,
+            Stage::Knocking if !self.open_door(at) => return,
+            _ => {}
+        }
+        // Two reads at most: a connection that has always more to say must not keep the others waiting.
+        for _ in 0..2 {
+            let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
+            if connection.stage == Stage::Leaving || connection.is_paused {
+                return;
+            }
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let outcome = connection.transport.read(&mut scratch);
+            match outcome {
+                Ok(Progress::Some(count)) => {
+                    let is_all = count < scratch.len() && connection.transport.short_read_is_all();
+                    self.take_read(at, &scratch[..count]);
+                    self.scratch = scratch;
+                    if is_all {
+                        // A closed connection says so by an event of its own, or at the next read.
+                        return;
+                    }
+                }
+                Ok(Progress::Later) => {
+                    self.scratch = scratch;
+                    return;
+                }
+                Err(trouble) => {
+                    self.scratch = scratch;
+                    let said = door::complaint(&connection.transport, &trouble);
+                    let is_stranger = connection.stage != Stage::Client;
+                    if let Some((kind, what)) = said
+                        && is_stranger
+                    {
+                        self.desk.complain(at, kind, &what);
+                    }
+                    self.lost(at);
+                    return;
+                }
+            }
+        }
+        self.again.push(at);
+    }
+
+    /// Looks at the first bytes of a stranger at a TLS port; `true` if the handshake may begin.
+    fn open_door(&mut self, at: u32) -> bool {
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
+        let mut first = [0; certs::SNIFF_BYTES_MAX];
+        let Transport::Plain(stream) = &connection.transport else { return true };
+        let count = match stream.peek(&mut first) {
+            Ok(0) => {
+                self.lost(at);
+                return false;
+            }
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => {
+                self.lost(at);
+                return false;
+            }
+        };
+        let listener = usize::from(connection.listener);
+        let port = self.sockets.iter().find(|s| usize::from(s.listener) == listener).map_or(0, |s| s.port);
+        let protection = &self.listeners[listener].protection;
+        let opened = match door::decide(&first[..count], protection, port) {
+            Opening::Wait => return false,
+            Opening::Certificates => door::with_certificates as fn(_, &_) -> _,
+            Opening::Psk => door::with_psk as fn(_, &_) -> _,
+            Opening::Refuse(kind, what) => {
+                self.desk.complain(at, kind, &what);
+                self.lost(at);
+                return false;
+            }
+        };
+        // The transport is taken out and put back with TLS on it; the socket stays the registered one.
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
+        let plain = std::mem::replace(&mut connection.transport, Transport::Taken);
+        match opened(plain, protection) {
+            Ok(transport) => {
+                connection.transport = transport;
+                connection.stage = Stage::Stranger;
+                true
+            }
+            Err(error) => {
+                tracing::error!(target: "error", "Error: Unable to begin TLS: {error}.");
+                self.lost(at);
+                false
+            }
+        }
+    }
+
+    /// Bytes of one read, in the loop's own buffer.
+    fn take_read(&mut self, at: u32, bytes: &[u8]) {
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
+        if connection.unfinished.is_empty() {
+            let used = self.handle(at, bytes);
+            self.keep_rest(at, &bytes[used.min(bytes.len())..]);
+        } else {
+            let mut whole = std::mem::take(&mut connection.unfinished);
+            whole.extend_from_slice(bytes);
+            self.take_bytes(at, whole);
+        }
+    }
+
+    /// Bytes that lay in the connection's own buffer.
+    fn take_bytes(&mut self, at: u32, mut bytes: Vec<u8>) {
+        let used = self.handle(at, &bytes);
+        if used == 0 {
+            if let Some(connection) = self.desk.connections.get_mut(at as usize) {
+                connection.unfinished = bytes;
+            }
+        } else {
+            bytes.drain(..used);
+            self.keep_rest(at, &bytes);
+        }
+    }
+
+    fn keep_rest(&mut self, at: u32, rest: &[u8]) {
+        if !rest.is_empty()
+            && let Some(connection) = self.desk.connections.get_mut(at as usize)
+            && connection.stage != Stage::Leaving
+        {
+            connection.unfinished = rest.to_vec();
+        }
+    }
+
+    /// Tells the core every whole packet in `bytes`; answers how many bytes were used.
+    fn handle(&mut self, at: u32, bytes: &[u8]) -> usize {
+        let (link, now) = (LinkId(at), self.now());
+        let mut used = 0;
+        while used < bytes.len() {
+            let Some(connection) = self.desk.connections.get_mut(at as usize) else { return used };
+            if connection.stage == Stage::Leaving || connection.is_paused {
+                return used;
+            }
+            let is_stranger = connection.stage != Stage::Client;
+            let limit = if is_stranger { self.stranger_limit() } else { self.packet_bytes_max };
+            let version = connection.version;
+            let decoded = match next_frame(&bytes[used..], limit) {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    used += frame.len;
+                    Packet::decode(version, frame)
+                }
+                Err(fault) => Err(fault),
+            };
+            match decoded {
+                Ok(packet) => {
+                    if let Packet::Connect(connect) = &packet {
+                        connection.version = connect.version;
+                    }
+                    self.core.handle(now, link, packet, &mut self.desk);
+                }
+                Err(fault) => {
+                    if is_stranger {
+                        self.complain_of(at, &bytes[..bytes.len().min(64)], fault);
+                    }
+                    self.core.broken(now, link, fault, &mut self.desk);
+                    return bytes.len();
+                }
+            }
+            for (link, verdict) in std::mem::take(&mut self.desk.verdicts) {
+                if let Some(connection) = self.desk.get(link) {
+                    connection.is_paused = false;
+                }
+                self.core.verdict(now, link, verdict, &mut self.desk);
+            }
+        }
+        used
+    }
+
+    fn stranger_limit(&self) -> u32 {
+        if self.packet_bytes_max == 0 {
+            return STRANGER_PACKET_BYTES_MAX;
+        }
+        self.packet_bytes_max.min(STRANGER_PACKET_BYTES_MAX)
+    }
+
+    /// A stranger whose first words are not MQTT.
+    fn complain_of(&mut self, at: u32, first_bytes: &[u8], fault: mqtt::DecodeFault) {
+        let Some(connection) = self.desk.connections.get(at as usize) else { return };
+        let listener = connection.listener;
+        let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
+        match door::wrong_at_plain(first_bytes, port) {
+            Some((kind, what)) if connection.transport.short_read_is_all() => self.desk.complain(at, kind, &what),
+            _ => self.desk.complain(at, "malformed", &format!("does not speak MQTT as it should: {fault}")),
+        }
+    }
+
+    /// The connection can no longer be used.
+    fn lost(&mut self, at: u32) {
+        let now = self.now();
+        self.core.closed(now, LinkId(at), &mut self.desk);
+        self.remove(at);
+    }
+
+    // ---- the end of a turn
+
+    /// Goes on with what had to wait: busy sockets, full listeners, time.
+    fn go_on(&mut self) {
+        for at in std::mem::take(&mut self.again) {
+            self.read(at);
+        }
+        for at in 0..self.sockets.len() {
+            let socket = &mut self.sockets[at];
+            let rested = socket.rests_until.is_some_and(|until| until <= self.desk.now);
+            if rested {
+                socket.rests_until = None;
+            }
+            if rested || (socket.has_more && socket.rests_until.is_none()) {
+                self.accept(at);
+            }
+        }
+        let now = self.now();
+        if self.core.next_deadline().is_some_and(|at| at <= now) {
+            self.core.handle_timeout(now, &mut self.desk);
+        }
+    }
+
+    /// Commits, writes and closes.
+    fn finish_turn(&mut self) {
+        loop {
+            self.desk.commit();
+            let mut drained = Vec::new();
+            for at in std::mem::take(&mut self.desk.dirty) {
+                self.write(at, &mut drained);
+            }
+            if drained.is_empty() {
+                break;
+            }
+            let now = self.now();
+            for at in drained {
+                self.core.drained(now, LinkId(at), &mut self.desk);
+            }
+        }
+        for at in std::mem::take(&mut self.desk.leaving) {
+            let Some(connection) = self.desk.connections.get(at as usize) else { continue };
+            if connection.stage != Stage::Leaving {
+                continue;
+            }
+            if connection.out.is_empty() {
+                self.remove(at);
+            } else {
+                self.lingering.push((self.desk.now + LINGER_TIME_MAX, at, connection.generation));
+            }
+        }
+        self.see_off();
+    }
+
+    /// Closes what lingered and is done, or has lingered too long.
+    fn see_off(&mut self) {
+        if self.lingering.is_empty() {
+            return;
+        }
+        let now = self.desk.now;
+        let mut gone = Vec::new();
+        self.lingering.retain(|&(until, at, generation)| {
+            let Some(connection) = self.desk.connections.get(at as usize) else { return false };
+            if connection.generation != generation {
+                return false;
+            }
+            let is_done = connection.out.is_empty() || until <= now;
+            if is_done {
+                gone.push(at);
+            }
+            !is_done
+        });
+        for at in gone {
+            self.remove(at);
+        }
+    }
+
+    fn write(&mut self, at: u32, drained: &mut Vec<u32>) {
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
+        connection.is_dirty = false;
+        while !connection.out.is_empty() {
+            match connection.transport.write(connection.out.waiting()) {
+                Ok(Progress::Some(count)) => connection.out.took(count, &mut self.desk.spares),
+                Ok(Progress::Later) => return,
+                Err(_) => {
+                    self.lost(at);
+                    return;
+                }
+            }
+        }
+        if std::mem::take(&mut connection.tell_when_drained) {
+            drained.push(at);
+        }
+    }
+
+    fn remove(&mut self, at: u32) {
+        let Some(mut connection) = self.desk.connections.try_remove(at as usize) else { return };
+        if connection.peer.is_some() {
+            self.connected[usize::from(connection.listener)] -= 1;
+        }
+        connection.transport.close();
+        // Dropping the socket takes it out of the poll.
+        drop(connection);
+    }
+}
+
+impl Listening {
+    pub(crate) fn token(at: usize) -> Token {
+        Token(LISTENERS + at)
+    }
+}

@@ -1,0 +1,227 @@
+//! The ways bytes travel: plain, rustls, OpenSSL with a pre-shared key. All of them never block: what cannot go
+//! on now says `WouldBlock`, and goes on when the socket is ready again.
+
+use std::io::{self, Read as _, Write as _};
+
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+use openssl::ssl::{ErrorCode, SslStream};
+use rustls::ServerConnection;
+
+/// A connection's bytes.
+pub(crate) enum Transport {
+    Plain(TcpStream),
+    /// Within the process.
+    Local(UnixStream),
+    Tls(Box<Tls>),
+    Psk(Box<Psk>),
+    /// Nothing: TLS is being put onto what was here.
+    Taken,
+}
+
+pub(crate) struct Tls {
+    pub stream: TcpStream,
+    pub session: ServerConnection,
+}
+
+pub(crate) struct Psk {
+    pub stream: SslStream<TcpStream>,
+    pub is_open: bool,
+}
+
+/// Why a transport can no longer be used.
+pub(crate) enum Trouble {
+    /// The other side closed it, or the network did.
+    Gone,
+    /// The TLS handshake or record layer failed.
+    Tls(rustls::Error),
+    /// The PSK handshake or record layer failed.
+    Psk(openssl::ssl::Error),
+}
+
+/// What reading or writing came to.
+pub(crate) enum Progress {
+    /// So many bytes, at least one.
+    Some(usize),
+    /// Nothing now.
+    Later,
+}
+
+impl Transport {
+    /// Registers the socket with the poll.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => registry.register(stream, token, interest),
+            Self::Local(stream) => registry.register(stream, token, interest),
+            Self::Tls(tls) => registry.register(&mut tls.stream, token, interest),
+            Self::Psk(psk) => registry.register(psk.stream.get_mut(), token, interest),
+            Self::Taken => Ok(()),
+        }
+    }
+
+    /// A short read means that the socket is empty: true where bytes are passed on as they come.
+    pub(crate) const fn short_read_is_all(&self) -> bool {
+        matches!(self, Self::Plain(_) | Self::Local(_))
+    }
+
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
+        match self {
+            Self::Plain(stream) => progress(stream.read(buffer)),
+            Self::Local(stream) => progress(stream.read(buffer)),
+            Self::Tls(tls) => tls.read(buffer),
+            Self::Psk(psk) => psk.read(buffer),
+            Self::Taken => Err(Trouble::Gone),
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Progress, Trouble> {
+        match self {
+            Self::Plain(stream) => progress(stream.write(bytes)),
+            Self::Local(stream) => progress(stream.write(bytes)),
+            Self::Tls(tls) => tls.write(bytes),
+            Self::Psk(psk) => psk.write(bytes),
+            Self::Taken => Err(Trouble::Gone),
+        }
+    }
+
+    /// Sends what the transport itself has to say (a handshake's answer, the end of a TLS stream's record).
+    /// `Later` if the socket does not take it all.
+    pub(crate) fn flush(&mut self) -> Result<Progress, Trouble> {
+        match self {
+            Self::Tls(tls) => tls.flush(),
+            Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Taken => Ok(Progress::Some(1)),
+        }
+    }
+
+    /// Says goodbye as the transport has it. Nothing is waited for.
+    pub(crate) fn close(&mut self) {
+        match self {
+            Self::Plain(stream) => drop(stream.shutdown(std::net::Shutdown::Write)),
+            Self::Local(stream) => drop(stream.shutdown(std::net::Shutdown::Write)),
+            Self::Tls(tls) => {
+                tls.session.send_close_notify();
+                let _ = tls.flush();
+                let _ = tls.stream.shutdown(std::net::Shutdown::Write);
+            }
+            Self::Psk(psk) => {
+                if psk.is_open {
+                    let _ = psk.stream.shutdown();
+                }
+                let _ = psk.stream.get_ref().shutdown(std::net::Shutdown::Write);
+            }
+            Self::Taken => {}
+        }
+    }
+}
+
+fn progress(result: io::Result<usize>) -> Result<Progress, Trouble> {
+    match result {
+        Ok(0) => Err(Trouble::Gone),
+        Ok(count) => Ok(Progress::Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Progress::Later),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Progress::Later),
+        Err(_) => Err(Trouble::Gone),
+    }
+}
+
+impl Tls {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
+        loop {
+            match self.session.reader().read(buffer) {
+                Ok(0) => return Err(Trouble::Gone), // close_notify
+                Ok(count) => return Ok(Progress::Some(count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Err(Trouble::Gone),
+            }
+            match self.session.read_tls(&mut self.stream) {
+                Ok(0) => return Err(Trouble::Gone),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Later),
+                Err(_) => return Err(Trouble::Gone),
+            }
+            if let Err(error) = self.session.process_new_packets() {
+                // The alert that says what was wrong is for the other side: let it leave if it can.
+                let _ = self.flush();
+                return Err(Trouble::Tls(error));
+            }
+            if self.session.wants_write() {
+                self.flush()?;
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<Progress, Trouble> {
+        // What was encrypted and not taken goes first; plaintext waits in our own, counted queue, not in rustls'.
+        if let Progress::Later = self.flush()? {
+            return Ok(Progress::Later);
+        }
+        if self.session.is_handshaking() {
+            return Ok(Progress::Later);
+        }
+        // One record at a time: what is encrypted is bounded by what is written here.
+        let count = self.session.writer().write(&bytes[..bytes.len().min(64 * 1024)]).map_err(|_| Trouble::Gone)?;
+        self.flush()?;
+        if count == 0 { Ok(Progress::Later) } else { Ok(Progress::Some(count)) }
+    }
+
+    fn flush(&mut self) -> Result<Progress, Trouble> {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut self.stream) {
+                Ok(0) => return Err(Trouble::Gone),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Later),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Trouble::Gone),
+            }
+        }
+        Ok(Progress::Some(1))
+    }
+}
+
+impl Psk {
+    fn open(&mut self) -> Result<Progress, Trouble> {
+        match self.stream.accept() {
+            Ok(()) => {
+                self.is_open = true;
+                Ok(Progress::Some(1))
+            }
+            Err(error) => later_or_trouble(error),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
+        if !self.is_open
+            && let Progress::Later = self.open()?
+        {
+            return Ok(Progress::Later);
+        }
+        match self.stream.ssl_read(buffer) {
+            Ok(0) => Err(Trouble::Gone),
+            Ok(count) => Ok(Progress::Some(count)),
+            Err(error) => later_or_trouble(error),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<Progress, Trouble> {
+        if !self.is_open
+            && let Progress::Later = self.open()?
+        {
+            return Ok(Progress::Later);
+        }
+        match self.stream.ssl_write(bytes) {
+            Ok(0) => Err(Trouble::Gone),
+            Ok(count) => Ok(Progress::Some(count)),
+            Err(error) => later_or_trouble(error),
+        }
+    }
+}
+
+fn later_or_trouble(error: openssl::ssl::Error) -> Result<Progress, Trouble> {
+    match error.code() {
+        ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => Ok(Progress::Later),
+        ErrorCode::ZERO_RETURN => Err(Trouble::Gone),
+        // An end of the stream without close_notify, or an error of the socket.
+        ErrorCode::SYSCALL => Err(Trouble::Gone),
+        _ => Err(Trouble::Psk(error)),
+    }
+}
