@@ -1,8 +1,6 @@
 //! The fifteen control packets, as borrowed views of a frame. Shapes only: reading is `decode`, writing is `encode`.
 
-use crate::{
-    PacketId, Properties, ProtocolVersion, QoS, ReasonCode, SubscriptionOptions, TopicFilter, TopicName,
-};
+use crate::{PacketId, Properties, ProtocolVersion, QoS, ReasonCode, TopicName};
 
 /// One control packet. What a version does not have (properties, reason codes) is empty or `Success` in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,13 +130,15 @@ pub struct Subscribe<'a> {
 
 /// The payload of a SUBSCRIBE, checked whole when the packet was decoded.
 ///
-/// It iterates over `(TopicFilter, SubscriptionOptions)`.
+/// It iterates over ([`crate::TopicFilter`], [`crate::SubscriptionOptions`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FiltersWithOptions<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
 /// The payload of an UNSUBSCRIBE, checked whole when the packet was decoded.
+///
+/// It iterates over [`crate::TopicFilter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filters<'a> {
     pub(crate) bytes: &'a [u8],
@@ -186,7 +186,7 @@ pub struct ReasonCodes<'a> {
 /// DISCONNECT [3.1.1 §3.14, 5.0 §3.14].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disconnect<'a> {
-    /// `NormalDisconnection` in 3.1 and 3.1.1, and where 5.0 leaves it out.
+    /// `Success` (Normal disconnection) in 3.1 and 3.1.1, and where 5.0 leaves it out.
     pub reason: ReasonCode,
     /// 5.0.
     pub properties: Properties<'a>,

@@ -124,8 +124,8 @@ impl<'a> TopicName<'a> {
         if bytes.is_empty() || bytes.len() > 65_535 {
             return Err(DecodeFault::InvalidTopicName);
         }
-        // One pass without branches for what nearly every name is: printable ASCII without wildcards.
-        let plain = bytes.iter().fold(true, |plain, &b| plain & matches!(b, b' '..=b'~') & (b != b'+') & (b != b'#'));
+        // One pass without branches for what nearly every name is: printable ASCII without `#` and `+`.
+        let plain = bytes.iter().fold(true, |plain, &b| plain & matches!(b, b' '..=b'"' | b'$'..=b'*' | b','..=b'~'));
         if plain { Ok(Self(name)) } else { Self::new_unusual(name) }
     }
 
@@ -164,9 +164,9 @@ impl<'a> TopicFilter<'a> {
             };
         }
         if let Some(shared) = filter.strip_prefix("$share/") {
-            well &= shared.split_once('/').is_some_and(|(group, rest)| {
-                !group.is_empty() && group != "+" && !rest.is_empty()
-            });
+            well &= shared
+                .split_once('/')
+                .is_some_and(|(group, rest)| !group.is_empty() && group != "+" && !rest.is_empty());
         }
         if well { Ok(Self(filter)) } else { Err(DecodeFault::InvalidTopicFilter) }
     }
@@ -243,11 +243,6 @@ impl TopicFilterBuf {
     /// Borrows it.
     pub fn as_filter(&self) -> TopicFilter<'_> {
         TopicFilter(&self.0)
-    }
-
-    /// For text that [`TopicFilter::new`] has passed before, when the packet was decoded.
-    pub(crate) const fn checked_before(filter: &'a str) -> Self {
-        Self(filter)
     }
 
     /// The filter as text.
