@@ -197,7 +197,7 @@ impl Driver {
         while let Some(frame) = mqtt::next_frame(rest, PACKET_IN_BYTES_MAX).map_err(Fault::Malformed)? {
             let packet = Packet::decode(self.settings.protocol, frame).map_err(Fault::Malformed)?;
             self.session.handle(now(), &packet, &mut self.outgoing.next)?;
-            rest = rest.get(frame.bytes.len()..).unwrap_or_default();
+            rest = rest.get(frame.len..).unwrap_or_default();
             if self.session.is_up() && !matches!(*self.state.borrow(), State::Up { .. }) {
                 self.state.send_replace(State::Up { since: now() });
             }

@@ -15,6 +15,9 @@
 //! * Where the far session is gone (always with `clean_session`), unacknowledged messages are sent again
 //!   as new ones. Nothing is lost, but a message of which only the acknowledgement was missing arrives
 //!   twice, **at QoS 2 too**: no client can know which of the two happened.
+//! * One hole is the standard's own: when the server forgets a session, and the CONNACK that says so is lost,
+//!   the next CONNACK speaks of a session again. A QoS 2 message whose PUBREC was had is then released to a
+//!   server that may not have it. It takes both faults at once, and the answer to be in those milliseconds.
 //!
 //! # Where to read
 //!
@@ -31,6 +34,7 @@ mod fault;
 mod handle;
 mod ids;
 mod outbox;
+mod server;
 mod session;
 mod settings;
 mod spool;

@@ -120,7 +120,7 @@ impl Session {
         self.phase = Phase::AwaitingConnAck;
         self.heard_at = now;
         self.server = Server::default();
-        let properties = server::connect_properties(&self.settings);
+        let properties = server::connect_properties(&self.settings).map_err(|_| Fault::Settings)?;
         let client_id = self.assigned_client_id.clone();
         let settings = Arc::clone(&self.settings);
         let connect = mqtt::Connect {
@@ -202,7 +202,7 @@ impl Session {
     /// Says DISCONNECT. The caller closes the transport after it.
     pub(crate) fn farewell(&mut self, now: Instant, out: &mut Outbox) {
         if self.phase == Phase::Up {
-            let disconnect = mqtt::Disconnect { reason: ReasonCode::Success, properties: Properties::default() };
+            let disconnect = mqtt::Disconnect { reason: ReasonCode::Success, properties: Properties::EMPTY };
             self.push(now, &Packet::Disconnect(disconnect), out);
         }
     }
@@ -411,7 +411,7 @@ impl Session {
             retain: message.retain && self.server.takes_retained,
             topic: Some(topic),
             packet_id: header.id,
-            properties: Properties::default(),
+            properties: Properties::EMPTY,
             payload: &message.payload,
         };
         match out.push(&Packet::Publish(publish), self.settings.protocol, self.server.packet_bytes_max) {
@@ -463,7 +463,7 @@ struct Header {
 }
 
 fn done<'a>(packet_id: PacketId) -> Ack<'a> {
-    Ack { packet_id, reason: ReasonCode::Success, properties: Properties::default() }
+    Ack { packet_id, reason: ReasonCode::Success, properties: Properties::EMPTY }
 }
 
 fn packet_name(packet: &Packet) -> &'static str {
@@ -485,3 +485,6 @@ fn packet_name(packet: &Packet) -> &'static str {
         Packet::Auth(_) => "AUTH",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ pub struct LinkSettings {
     /// Password, as raw bytes. 3.1 and 3.1.1 need a user name with it [3.1.1 MQTT-3.1.2-22].
     pub password: Option<Vec<u8>>,
     /// Default `true`. `false` asks the server to remember the session between connections
-    /// (in 5.0: for [`SESSION_EXPIRY_S`](crate::session::SESSION_EXPIRY_S)).
+    /// (in 5.0 with a Session Expiry Interval that never ends, which the server may shorten).
     pub clean_session: bool,
     /// Seconds, default 60; 0 sends no pings. A 5.0 server may set another.
     pub keep_alive_s: u16,
