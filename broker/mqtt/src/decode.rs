@@ -114,11 +114,11 @@ fn reason(byte: u8, packet_type: PacketType) -> Result<ReasonCode, DecodeFault> 
 }
 
 /// Reason Code and properties at the end of a packet, each of which may be left out.
-fn reason_and_properties<'a>(
+fn reason_and_properties(
     packet_type: PacketType,
-    mut reader: Reader<'a>,
+    mut reader: Reader<'_>,
     place: Place,
-) -> Result<(ReasonCode, Properties<'a>), DecodeFault> {
+) -> Result<(ReasonCode, Properties<'_>), DecodeFault> {
     if reader.is_empty() {
         return Ok((ReasonCode::Success, Properties::EMPTY));
     }

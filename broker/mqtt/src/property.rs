@@ -433,12 +433,17 @@ impl PropertiesBuf {
         Self { bytes: Vec::new() }
     }
 
+    /// One more, after the others. What MQTT cannot say, a text or data above 65,535 bytes, is left out; nothing that
+    /// came out of a packet is. [`PropertiesBuf::try_push`] tells.
+    pub fn push(&mut self, property: Property<'_>) {
+        let _left_out = self.try_push(property);
+    }
+
     /// One more, after the others.
     ///
     /// # Errors
-    /// [`EncodeFault::FieldTooLong`] for a text or data above 65,535 bytes; nothing was added. What came out of a
-    /// packet always fits.
-    pub fn push(&mut self, property: Property<'_>) -> Result<(), EncodeFault> {
+    /// [`EncodeFault::FieldTooLong`] for a text or data above 65,535 bytes; nothing was added.
+    pub fn try_push(&mut self, property: Property<'_>) -> Result<(), EncodeFault> {
         let before = self.bytes.len();
         property.put(&mut self.bytes).inspect_err(|_| self.bytes.truncate(before))
     }
