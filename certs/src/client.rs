@@ -1,7 +1,7 @@
 //! The outgoing side: what `link` needs to reach a broker by TLS.
 
 use crate::error::CertError;
-use crate::load::{self, LoadedCertificate, root_store};
+use crate::load::{self, LoadedCertificate};
 use crate::server::{TlsVersion, provider};
 use crate::verify::ServerVerifier;
 use rustls::client::ClientConfig;
@@ -93,7 +93,7 @@ impl CertificateTls {
 /// Loads the files and makes the configuration that connections to one broker share.
 pub fn client_config(tls: &CertificateTls) -> Result<Arc<ClientConfig>, CertError> {
     let authorities = tls.ca.certificates()?;
-    let verifier = ServerVerifier::new(root_store(&authorities)?, &authorities, tls.insecure)?;
+    let verifier = ServerVerifier::new(&authorities, tls.insecure)?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(tls.min_version.and_newer())?
         .dangerous()

@@ -174,16 +174,24 @@ pub enum PskFault {
 }
 
 /// Reason codes of OpenSSL's libssl (`sslerr.h`); the same in 1.1.1 and all of 3.
-mod reason {
-    pub(super) const DIGEST_CHECK_FAILED: i32 = 149;
-    pub(super) const BAD_RECORD_MAC: [i32; 2] = [281, 147]; // decryption failed or bad record mac; decryption failed
-    pub(super) const NO_SHARED_CIPHER: i32 = 193;
-    pub(super) const NO_CIPHERS: [i32; 2] = [183, 181]; // no ciphers specified; no ciphers available
-    pub(super) const VERSION: [i32; 3] = [258, 259, 266]; // unsupported protocol; unsupported ssl version; version too low
-    pub(super) const NOT_TLS: [i32; 4] = [155, 156, 267, 252]; // https proxy; http; wrong version number; unknown protocol
-    pub(super) const PSK_IDENTITY_NOT_FOUND: i32 = 223;
+pub(crate) mod reason {
+    pub(crate) const DIGEST_CHECK_FAILED: i32 = 149;
+    pub(crate) const BAD_RECORD_MAC: [i32; 2] = [281, 147]; // decryption failed or bad record mac; decryption failed
+    pub(crate) const NO_SHARED_CIPHER: i32 = 193;
+    pub(crate) const NO_CIPHERS: [i32; 2] = [183, 181]; // no ciphers specified; no ciphers available
+    pub(crate) const VERSION: [i32; 3] = [258, 259, 396]; // unsupported protocol; unsupported ssl version; version too low
+    pub(crate) const NOT_TLS: [i32; 4] = [155, 156, 267, 252]; // https proxy; http; wrong version number; unknown protocol
+    pub(crate) const PSK_IDENTITY_NOT_FOUND: i32 = 223;
     /// An alert of the peer is its number (RFC 8446 §6) plus this.
-    pub(super) const ALERT: i32 = 1000;
+    pub(crate) const ALERT: i32 = 1000;
+    pub(crate) const ALERT_BAD_RECORD_MAC: i32 = 20;
+    pub(crate) const ALERT_HANDSHAKE_FAILURE: i32 = 40;
+    pub(crate) const ALERT_DECRYPT_ERROR: i32 = 51;
+    pub(crate) const ALERT_PROTOCOL_VERSION: i32 = 70;
+    pub(crate) const ALERT_INSUFFICIENT_SECURITY: i32 = 71;
+    pub(crate) const ALERT_UNKNOWN_PSK_IDENTITY: i32 = 115;
+    /// OpenSSL 3: the connection was closed without a close_notify.
+    pub(crate) const UNEXPECTED_EOF: i32 = 294;
 }
 
 /// Names the fault behind an error of a PSK handshake; `outcome` is [`crate::psk_outcome`] of the connection.
@@ -212,6 +220,9 @@ pub fn describe_psk_failure(error: &openssl::ssl::Error, outcome: Option<&PskOut
         }
         if reason::NOT_TLS.contains(&code) {
             return PskFault::NotTls;
+        }
+        if code == reason::UNEXPECTED_EOF {
+            return PskFault::ClientLeft;
         }
         if (reason::ALERT..reason::ALERT + 256).contains(&code) {
             return PskFault::ClientBrokeOff(cause.reason().unwrap_or("unknown").to_owned());

@@ -6,11 +6,13 @@
 //!
 //! - A listener: [`server_config`], [`psk_server_context`]; when a handshake fails,
 //!   [`describe_tls_failure`] and [`describe_psk_failure`] say what to change in the router's form.
-//! - An outgoing connection: [`client_config`], [`psk_client_context`].
+//! - An outgoing connection: [`client_config`], [`psk_client_context`];
+//!   [`describe_broker_tls_failure`] and [`describe_broker_psk_failure`] when it fails.
 //! - Making certificates: [`issue`]. Judging files: [`inspect`].
 //!
 //! No socket is opened here and nothing waits.
 
+mod broker_fault;
 mod client;
 mod error;
 mod fault;
@@ -22,12 +24,14 @@ pub mod load;
 mod nearby;
 pub mod pem;
 mod psk;
+mod second_opinion;
 mod server;
 pub mod summary;
 #[cfg(test)]
 mod testing;
 mod verify;
 
+pub use broker_fault::{BrokerFault, describe_broker_psk_failure, describe_broker_tls_failure};
 pub use client::{CaSource, CertificateTls, ClientTls, PskTls, client_config};
 pub use error::{CertError, Place};
 pub use fault::{PskFault, TlsFault, describe_psk_failure, describe_tls_failure};

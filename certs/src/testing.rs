@@ -19,7 +19,6 @@ impl Scratch {
         self.0.join(name)
     }
 
-
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("the parent directory");

@@ -2,6 +2,7 @@
 
 use crate::error::CertError;
 use crate::load::{LoadedCertificate, root_store};
+use crate::second_opinion::{Role, SecondOpinion, verify_signature};
 use crate::server::provider;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,14 +16,16 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct ClientVerifier {
     webpki: Arc<dyn ClientCertVerifier>,
+    openssl: SecondOpinion,
 }
 
 impl ClientVerifier {
+    /// Trusts these authorities and no others.
     pub(crate) fn new(authorities: &[LoadedCertificate]) -> Result<Self, CertError> {
         let webpki = WebPkiClientVerifier::builder_with_provider(root_store(authorities)?, provider())
             .build()
             .map_err(|cause| CertError::Refused(cause.to_string()))?;
-        Ok(Self { webpki })
+        Ok(Self { webpki, openssl: SecondOpinion::new(authorities)? })
     }
 }
 
@@ -37,7 +40,13 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.webpki.verify_client_cert(end_entity, intermediates, now)
+        match self.webpki.verify_client_cert(end_entity, intermediates, now) {
+            Err(refusal) if SecondOpinion::is_asked_after(&refusal) => {
+                self.openssl.judge(end_entity, intermediates, Role::Client, now)?;
+                Ok(ClientCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
     }
 
     fn verify_tls12_signature(
@@ -46,7 +55,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        or_openssl(self.webpki.verify_tls12_signature(message, cert, dss), message, cert, dss, false)
     }
 
     fn verify_tls13_signature(
@@ -55,7 +64,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        or_openssl(self.webpki.verify_tls13_signature(message, cert, dss), message, cert, dss, true)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -67,20 +76,17 @@ impl ClientCertVerifier for ClientVerifier {
 #[derive(Debug)]
 pub(crate) struct ServerVerifier {
     webpki: Arc<WebPkiServerVerifier>,
+    openssl: SecondOpinion,
     any_name: bool,
 }
 
 impl ServerVerifier {
-    /// `any_name` accepts a certificate that is good but for another host.
-    pub(crate) fn new(
-        roots: Arc<rustls::RootCertStore>,
-        _authorities: &[LoadedCertificate],
-        any_name: bool,
-    ) -> Result<Self, CertError> {
-        let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider())
+    /// Trusts these authorities; `any_name` accepts a certificate that is good but for another host.
+    pub(crate) fn new(authorities: &[LoadedCertificate], any_name: bool) -> Result<Self, CertError> {
+        let webpki = WebPkiServerVerifier::builder_with_provider(root_store(authorities)?, provider())
             .build()
             .map_err(|cause| CertError::Refused(cause.to_string()))?;
-        Ok(Self { webpki, any_name })
+        Ok(Self { webpki, openssl: SecondOpinion::new(authorities)?, any_name })
     }
 }
 
@@ -98,6 +104,19 @@ impl ServerCertVerifier for ServerVerifier {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.any_name => Ok(ServerCertVerified::assertion()),
+            Err(refusal) if SecondOpinion::is_asked_after(&refusal) => {
+                let role = Role::Server((!self.any_name).then_some(server_name));
+                match self.openssl.judge(end_entity, intermediates, role, now) {
+                    Ok(()) => Ok(ServerCertVerified::assertion()),
+                    // webpki says which name was wanted.
+                    Err(Error::InvalidCertificate(CertificateError::NotValidForName))
+                        if !matches!(refusal, Error::InvalidCertificate(CertificateError::Other(_))) =>
+                    {
+                        Err(refusal)
+                    }
+                    Err(second) => Err(second),
+                }
+            }
             verdict => verdict,
         }
     }
@@ -108,7 +127,7 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        or_openssl(self.webpki.verify_tls12_signature(message, cert, dss), message, cert, dss, false)
     }
 
     fn verify_tls13_signature(
@@ -117,10 +136,27 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        or_openssl(self.webpki.verify_tls13_signature(message, cert, dss), message, cert, dss, true)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.webpki.supported_verify_schemes()
+    }
+}
+
+/// webpki's verdict on a signature, unless it could not parse the certificate. (A bad signature is its last word.)
+fn or_openssl(
+    verdict: Result<HandshakeSignatureValid, Error>,
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    tls13: bool,
+) -> Result<HandshakeSignatureValid, Error> {
+    match verdict {
+        Err(Error::InvalidCertificate(CertificateError::Other(_))) => {
+            verify_signature(message, certificate, signed, tls13)?;
+            Ok(HandshakeSignatureValid::assertion())
+        }
+        verdict => verdict,
     }
 }
