@@ -33,6 +33,8 @@ pub struct Appliance {
     pub passwords: Option<PasswordFile>,
     /// mosquitto's `connection_messages`.
     pub connection_messages: bool,
+    /// mosquitto's `global_max_connections`; `None`: no limit.
+    pub connections_max: Option<u32>,
 }
 
 /// What was read again, to count from now on.
@@ -101,7 +103,7 @@ impl Appliance {
         }
         let addresses = sockets.iter().map(|s| s.socket.local_addr()).collect::<io::Result<Arc<[_]>>>()?;
         let mut secret = [0; 40];
-        getrandom::fill(&mut secret).map_err(io::Error::from)?;
+        getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
         let (key, seed) = secret.split_at(32);
         let report = {
             let (commands, waker) = (commands.clone(), Arc::clone(&waker));
@@ -119,6 +121,7 @@ impl Appliance {
         let started = Instant::now();
         let reactor = Reactor {
             packet_bytes_max: self.settings.max_packet_size,
+            connections_max: self.connections_max,
             connected: vec![0; self.listeners.len()],
             core: Broker::new(self.settings, self.acl, seed),
             desk: Desk {

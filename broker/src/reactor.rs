@@ -16,7 +16,7 @@ use crate::door::{self, Opening};
 use crate::listener::{ListenerConfig, Listening};
 use crate::out_queue::OutQueue;
 use crate::transport::{Progress, Transport};
-use crate::{ACCEPT_REST, ACCEPTS_PER_TURN_MAX, LINGER_TIME_MAX, READ_BYTES, STRANGER_PACKET_BYTES_MAX, lines};
+use crate::{ACCEPT_REST, ACCEPTS_PER_TURN_MAX, LINGER_TIME_MAX, STRANGER_PACKET_BYTES_MAX, lines};
 
 /// Wakes the loop for a command.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -29,6 +29,8 @@ pub(crate) struct Reactor {
     pub desk: Desk,
     pub listeners: Vec<ListenerConfig>,
     pub sockets: Vec<Listening>,
+    /// Connections of all listeners at most; `None`: no limit.
+    pub connections_max: Option<u32>,
     /// Connections of each listener.
     pub connected: Vec<u32>,
     pub commands: Receiver<Command>,
@@ -147,10 +149,12 @@ impl Reactor {
                 Ok((stream, peer)) => {
                     let (listener, port) = (socket.listener, socket.port);
                     let config = &self.listeners[usize::from(listener)];
-                    if config.max_connections.is_some_and(|most| self.connected[usize::from(listener)] >= most) {
+                    let is_full = config.max_connections.is_some_and(|most| self.connected[usize::from(listener)] >= most);
+                    let is_all_full = self.connections_max.is_some_and(|most| self.connected.iter().sum::<u32>() >= most);
+                    if is_full || is_all_full {
                         self.desk.knocks.tell(self.desk.now, peer.ip(), "full").inspect(|_| {
-                            tracing::info!(target: "notice", "Client connection from {} denied: max_connections exceeded.",
-                                peer.ip());
+                            tracing::info!(target: "notice",
+                                "Client connection from {} denied: max_connections exceeded.", peer.ip());
                         });
                         continue;
                     }
@@ -220,11 +224,9 @@ impl Reactor {
     }
 
     fn read(&mut self, at: u32) {
-        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
-        match connection.stage {
-            Stage::Leaving => return,
-            Stage::Knocking if !self.open_door(at) => return,
-            _ => {}
+        let Some(stage) = self.desk.connections.get(at as usize).map(|connection| connection.stage) else { return };
+        if stage == Stage::Leaving || (stage == Stage::Knocking && !self.open_door(at)) {
+            return;
         }
         // Two reads at most: a connection that has always more to say must not keep the others waiting.
         for _ in 0..2 {
@@ -350,6 +352,7 @@ impl Reactor {
     /// Tells the core every whole packet in `bytes`; answers how many bytes were used.
     fn handle(&mut self, at: u32, bytes: &[u8]) -> usize {
         let (link, now) = (LinkId(at), self.now());
+        let stranger_limit = self.stranger_limit();
         let mut used = 0;
         while used < bytes.len() {
             let Some(connection) = self.desk.connections.get_mut(at as usize) else { return used };
@@ -357,7 +360,7 @@ impl Reactor {
                 return used;
             }
             let is_stranger = connection.stage != Stage::Client;
-            let limit = if is_stranger { self.stranger_limit() } else { self.packet_bytes_max };
+            let limit = if is_stranger { stranger_limit } else { self.packet_bytes_max };
             let version = connection.version;
             let decoded = match next_frame(&bytes[used..], limit) {
                 Ok(None) => break,

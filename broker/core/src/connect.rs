@@ -108,10 +108,10 @@ impl Broker {
                 ProtocolVersion::V311 => connect.clean_start,
                 ProtocolVersion::V5 => true,
             };
-            if !may || !settings.allow_zero_length_clientid {
+            if !may || !listener.allow_zero_length_clientid {
                 return Err(Refusal::ClientId);
             }
-            made_client_id(&settings.auto_id_prefix, out.unique()).into()
+            made_client_id(&listener.auto_id_prefix, out.unique()).into()
         } else if connect.client_id.len() > CLIENT_ID_BYTES_MAX {
             return Err(Refusal::ClientId);
         } else {
@@ -175,7 +175,7 @@ impl Broker {
     }
 
     /// Lets the client in: takes over, resumes or begins its session, and says so.
-    fn admit(&mut self, now: Instant, link: LinkId, login: Login, out: &mut impl Outbox) {
+    fn admit(&mut self, now: Instant, link: LinkId, mut login: Login, out: &mut impl Outbox) {
         let version = self.version(link);
         let held = self.by_client_id.get(&login.client_id).copied();
         if let Some(key) = held {
@@ -196,7 +196,7 @@ impl Broker {
         let session = &mut self.sessions[key as usize];
         let another_user = session.username != login.username;
         session.on = Some(on);
-        session.will = login.will;
+        session.will = login.will.take();
         session.username.clone_from(&login.username);
         self.timers.unset(self.sessions[key as usize].ends_at.take(), Due::SessionEnd(key));
         self.timers.unset(self.sessions[key as usize].will_at.take(), Due::Will(key));
@@ -286,7 +286,7 @@ impl Broker {
             granted.push(Property::SessionExpiryInterval(seconds));
         }
         if listener.max_qos < mqtt::QoS::ExactlyOnce {
-            granted.push(Property::MaximumQoS(listener.max_qos.as_u8()));
+            granted.push(Property::MaximumQoS(listener.max_qos));
         }
         if !settings.retain_available {
             granted.push(Property::RetainAvailable(false));

@@ -9,7 +9,7 @@ use crate::frames::{Frames, Shape};
 use crate::message::{Item, Message};
 use crate::session::{InFlight, Online, Outgoing, Queued, Session};
 use crate::store::StoredMessage;
-use crate::subscriptions::{Subscriber, SubscriptionTree};
+use crate::subscriptions::Subscriber;
 use crate::{BACKLOG_BYTES_MAX, Broker, Event, Instant, Outbox, Settings, Stats, StoreOp};
 
 /// What became of a message.

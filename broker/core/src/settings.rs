@@ -5,10 +5,6 @@ use mqtt::{ProtocolVersion, QoS};
 /// Limits and choices of the whole broker; the names are mosquitto's options.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Empty Client Identifiers are given one by us.
-    pub allow_zero_length_clientid: bool,
-    /// Begins the identifiers that we make.
-    pub auto_id_prefix: String,
     /// Overlapping subscriptions give one copy each; `false`: one copy per client.
     pub allow_duplicate_messages: bool,
     /// QoS 1 and 2 messages in flight to one client; 0: as many as there are Packet Identifiers.
@@ -38,8 +34,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            allow_zero_length_clientid: true,
-            auto_id_prefix: "auto-".to_owned(),
             allow_duplicate_messages: true,
             max_inflight_messages: 20,
             max_queued_messages: 1000,
@@ -61,6 +55,10 @@ impl Default for Settings {
 pub struct ListenerSettings {
     /// A client without a user name may come in.
     pub allow_anonymous: bool,
+    /// Empty Client Identifiers are given one by us.
+    pub allow_zero_length_clientid: bool,
+    /// Begins the identifiers that we make.
+    pub auto_id_prefix: String,
     /// User names are checked against a password file. Without one a user name is taken as it is, where anonymous
     /// clients may come in, and refused where they may not: so does mosquitto.
     pub checks_passwords: bool,
@@ -76,6 +74,8 @@ impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
             allow_anonymous: false,
+            allow_zero_length_clientid: true,
+            auto_id_prefix: "auto-".to_owned(),
             checks_passwords: false,
             versions: VersionSet::default(),
             max_qos: QoS::ExactlyOnce,
