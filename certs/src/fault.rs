@@ -69,6 +69,8 @@ pub(crate) fn certificate_alert(alert: AlertDescription) -> Option<&'static str>
         A::CertificateUnknown => "certificate_unknown",
         A::UnsupportedCertificate => "unsupported_certificate",
         A::CertificateRevoked => "certificate_revoked",
+        // The signature on the certificate is wrong: its CA was made anew, with the same name and another key.
+        A::DecryptError => "decrypt_error",
         _ => return None,
     })
 }

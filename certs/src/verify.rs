@@ -45,7 +45,7 @@ impl ClientCertVerifier for ClientVerifier {
                 self.openssl.judge(end_entity, intermediates, Role::Client, now)?;
                 Ok(ClientCertVerified::assertion())
             }
-            verdict => verdict,
+            verdict => verdict.map_err(same_name_other_key),
         }
     }
 
@@ -117,7 +117,7 @@ impl ServerCertVerifier for ServerVerifier {
                     Err(second) => Err(second),
                 }
             }
-            verdict => verdict,
+            verdict => verdict.map_err(same_name_other_key),
         }
     }
 
@@ -141,6 +141,15 @@ impl ServerCertVerifier for ServerVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.webpki.supported_verify_schemes()
+    }
+}
+
+/// A CA of the right name that did not sign it is an unknown CA, and the other side should hear that
+/// (alert unknown_ca, as from OpenSSL) rather than decrypt_error.
+fn same_name_other_key(refusal: Error) -> Error {
+    match refusal {
+        Error::InvalidCertificate(CertificateError::BadSignature) => CertificateError::UnknownIssuer.into(),
+        other => other,
     }
 }
 
