@@ -166,3 +166,157 @@ fn auth(version: ProtocolVersion, reader: Reader<'_>) -> Result<Auth<'_>, Decode
     }
     Ok(Auth { reason, properties })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{PacketId, next_frame};
+    use ProtocolVersion::{V5, V31, V311};
+
+    /// Reads one whole packet.
+    pub(crate) fn decoded(version: ProtocolVersion, bytes: &[u8]) -> Result<Packet<'_>, DecodeFault> {
+        let frame = next_frame(bytes, 0)?.expect("a whole packet");
+        assert_eq!(frame.len, bytes.len(), "one packet: {bytes:02x?}");
+        Packet::decode(version, frame)
+    }
+
+    /// A row: source, version, packet, the fault wanted.
+    pub(crate) type Refused = (&'static str, ProtocolVersion, &'static [u8], DecodeFault);
+
+    pub(crate) fn check_refused(rows: &[Refused]) {
+        for (source, version, bytes, fault) in rows {
+            assert_eq!(decoded(*version, bytes), Err(*fault), "{source}, {version:?}: {bytes:02x?}");
+        }
+    }
+
+    /// A row: source, version, packet.
+    pub(crate) type Taken = (&'static str, ProtocolVersion, &'static [u8]);
+
+    pub(crate) fn check_taken(rows: &[Taken]) {
+        for (source, version, bytes) in rows {
+            assert!(decoded(*version, bytes).is_ok(), "{source}, {version:?}: {bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_publish_is_read_field_by_field() {
+        // [3.1.1 §3.3.2 figure 3.11]
+        let bytes = b"\x3B\x08\0\x03a/b\0\x0Ax";
+        let publish = Publish {
+            dup: true,
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            topic: Some(TopicName::new("a/b").unwrap()),
+            packet_id: PacketId::new(10),
+            properties: Properties::EMPTY,
+            payload: b"x",
+        };
+        assert_eq!(decoded(V311, bytes), Ok(Packet::Publish(publish)));
+        // [5.0 §3.3.2 figure 3-8, with a Topic Alias]
+        let bytes = b"\x34\x0C\0\x01a\0\x0A\x03\x23\0\x05xyz";
+        let Ok(Packet::Publish(publish)) = decoded(V5, bytes) else { panic!("not a PUBLISH") };
+        assert_eq!((publish.qos, publish.packet_id), (QoS::ExactlyOnce, PacketId::new(10)));
+        assert_eq!((publish.properties.topic_alias(), publish.payload), (Some(5), &b"xyz"[..]));
+    }
+
+    #[test]
+    fn a_publish_by_alias_alone_has_no_topic() {
+        // [5.0 §3.3.2.1]
+        let Ok(Packet::Publish(publish)) = decoded(V5, b"\x30\x06\0\0\x03\x23\0\x01") else { panic!("not a PUBLISH") };
+        assert_eq!((publish.topic, publish.properties.topic_alias()), (None, Some(1)));
+    }
+
+    #[test]
+    fn a_publish_is_refused_where_the_standards_say() {
+        check_refused(&[
+            ("3.1.1 MQTT-3.3.1-4", V311, b"\x36\x06\0\x01a\0\x01x", DecodeFault::InvalidQoS),
+            ("5.0 MQTT-3.3.1-4", V5, b"\x36\x07\0\x01a\0\x01\0x", DecodeFault::InvalidQoS),
+            ("3.1.1 MQTT-3.3.1-2", V311, b"\x38\x03\0\x01a", DecodeFault::DupWithQoS0),
+            ("5.0 MQTT-3.3.1-2", V5, b"\x38\x04\0\x01a\0", DecodeFault::DupWithQoS0),
+            ("3.1.1 MQTT-2.3.1-1", V311, b"\x32\x05\0\x01a\0\0", DecodeFault::ZeroPacketId),
+            ("5.0 MQTT-2.2.1-3", V5, b"\x34\x06\0\x01a\0\0\0", DecodeFault::ZeroPacketId),
+            ("3.1.1 MQTT-3.3.2-2", V311, b"\x30\x03\0\x01+", DecodeFault::InvalidTopicName),
+            ("5.0 MQTT-3.3.2-2", V5, b"\x30\x04\0\x01#\0", DecodeFault::InvalidTopicName),
+            ("3.1.1 MQTT-4.7.3-1", V311, b"\x30\x02\0\0", DecodeFault::InvalidTopicName),
+            ("3.1.1 MQTT-1.5.3-1", V311, b"\x30\x03\0\x01\xFF", DecodeFault::InvalidUtf8),
+            ("3.1.1 MQTT-1.5.3-2", V311, b"\x30\x03\0\x01\0", DecodeFault::NullCharacter),
+            ("5.0 §3.3.2.1", V5, b"\x30\x03\0\0\0", DecodeFault::MissingTopic),
+            ("5.0 MQTT-3.3.2-8", V5, b"\x30\x07\0\x01a\x03\x23\0\0", DecodeFault::ZeroTopicAlias),
+            ("5.0 §2.2.2", V5, b"\x30\x03\0\x01a", DecodeFault::Truncated),
+            ("5.0 §2.2.2.1", V5, b"\x30\x06\0\x01a\x03\x23\0", DecodeFault::Truncated),
+            ("3.1.1 §3.3.2", V311, b"\x30\x01\0", DecodeFault::Truncated),
+            ("3.1.1 §3.3.2", V311, b"\x30\x03\0\x02a", DecodeFault::Truncated),
+            ("3.1.1 §3.3.2.2", V311, b"\x32\x04\0\x01a\0", DecodeFault::Truncated),
+            ("5.0 MQTT-1.5.5-1", V5, b"\x30\x84\0\0\x01a\0", DecodeFault::IntegerNotMinimal),
+        ]);
+    }
+
+    #[test]
+    fn what_a_standard_does_not_forbid_is_taken() {
+        check_taken(&[
+            ("3.1.1 §2.2.3 says nothing of minimal", V311, b"\x30\x83\0\0\x01a"),
+            ("3.1 §2.1, DUP has no meaning at QoS 0", V31, b"\x38\x03\0\x01a"),
+            ("3.1 §2.1, a repeated PUBREL", V31, b"\x6A\x02\0\x01"),
+            ("3.1 §3.12, flags are not used", V31, b"\xC1\0"),
+            ("5.0 §3.4.2.1", V5, b"\x40\x02\0\x01"),
+            ("5.0 §3.4.2.2.1", V5, b"\x40\x03\0\x01\x10"),
+            ("5.0 §3.4.2.2.1", V5, b"\x40\x04\0\x01\0\0"),
+            ("5.0 §3.14.2.1", V5, b"\xE0\0"),
+            ("5.0 §3.14.2.2.1", V5, b"\xE0\x01\x04"),
+            ("5.0 §3.15.2.1", V5, b"\xF0\0"),
+            ("5.0 §3.15.2.2.2", V5, b"\xF0\x06\x18\x04\x15\0\x01m"),
+        ]);
+    }
+
+    #[test]
+    fn reserved_flags_are_refused_on_every_type() {
+        // [3.1.1 table 2.2 and MQTT-2.2.2-2, 5.0 table 2-2 and MQTT-2.1.3-1]
+        for packet_type in (1..=15).filter(|&packet_type| packet_type != 3) {
+            let right = if matches!(packet_type, 6 | 8 | 10) { 2 } else { 0 };
+            for flags in (0..16).filter(|&flags| flags != right) {
+                let body = b"\0\x04MQTT\x05\0\0\0\0\0\0";
+                let body = if packet_type == 1 { &body[..] } else { &body[..0] };
+                let frame = Frame { first_byte: packet_type << 4 | flags, body, len: body.len() + 2 };
+                assert_eq!(Packet::decode(V5, frame), Err(DecodeFault::ReservedFlags), "{packet_type} {flags}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_packets_are_refused_where_the_standards_say() {
+        check_refused(&[
+            ("3.1.1 MQTT-2.3.1-1", V311, b"\x40\x02\0\0", DecodeFault::ZeroPacketId),
+            ("3.1.1 §3.4.2", V311, b"\x40\x03\0\x01\0", DecodeFault::TrailingBytes),
+            ("3.1.1 §3.4.2", V311, b"\x40\x01\0", DecodeFault::Truncated),
+            ("5.0 §3.4.2.1", V5, b"\x40\x03\0\x01\x01", DecodeFault::InvalidReasonCode(1)),
+            ("5.0 §3.6.2.1", V5, b"\x62\x03\0\x01\x10", DecodeFault::InvalidReasonCode(0x10)),
+            ("5.0 §3.4.2.2.1", V5, b"\x40\x05\0\x01\0\0\0", DecodeFault::TrailingBytes),
+            ("5.0 §2.2.2.2", V5, b"\x40\x07\0\x01\0\x03\x23\0\x01", DecodeFault::PropertyNotAllowed(0x23)),
+            ("3.1.1 §3.12", V311, b"\xC0\x01\0", DecodeFault::TrailingBytes),
+            ("5.0 §3.13", V5, b"\xD0\x01\0", DecodeFault::TrailingBytes),
+            ("3.1.1 §3.14", V311, b"\xE0\x01\0", DecodeFault::TrailingBytes),
+            ("5.0 §3.14.2.1", V5, b"\xE0\x01\x85", DecodeFault::InvalidReasonCode(0x85)),
+            ("3.1.1 §2.2.1", V311, b"\xF0\0", DecodeFault::AuthBeforeVersion5),
+            ("5.0 §3.15.2.1", V5, b"\xF0\x01\x18", DecodeFault::Truncated),
+            ("5.0 §3.15.2.2.2", V5, b"\xF0\x02\x18\0", DecodeFault::NoAuthenticationMethod),
+            ("5.0 §3.15.2.1", V5, b"\xF0\x06\x80\x04\x15\0\x01m", DecodeFault::InvalidReasonCode(0x80)),
+            ("5.0 MQTT-1.5.5-1", V5, b"\xC0\x80\0", DecodeFault::IntegerNotMinimal),
+        ]);
+    }
+
+    #[test]
+    fn a_packet_cut_off_anywhere_is_refused_or_shorter() {
+        let whole: &[(ProtocolVersion, &[u8])] = &[
+            (V311, b"\x82\x06\0\x01\0\x01a\x01"),
+            (V5, b"\x82\x09\0\x01\x02\x0B\x07\0\x01a\x01"),
+            (V5, b"\x20\x06\0\0\x03\x21\0\x05"),
+        ];
+        for &(version, bytes) in whole {
+            assert!(decoded(version, bytes).is_ok(), "{bytes:02x?}");
+            for end in 2..bytes.len() {
+                let frame = Frame { first_byte: bytes[0], body: &bytes[2..end], len: end };
+                assert!(Packet::decode(version, frame).is_err(), "{:02x?}", &bytes[..end]);
+            }
+        }
+    }
+}

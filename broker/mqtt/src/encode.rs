@@ -285,3 +285,135 @@ fn put_auth(auth: &Auth, version: ProtocolVersion, out: &mut Vec<u8>) -> Result<
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::tests::decoded;
+    use crate::{PacketId, PropertiesBuf, Property, TopicName};
+    use ProtocolVersion::{V5, V31, V311};
+
+    fn encoded(packet: &Packet, version: ProtocolVersion) -> Vec<u8> {
+        let mut out = Vec::new();
+        packet.encode(version, &mut out).unwrap();
+        out
+    }
+
+    const ID: PacketId = PacketId(std::num::NonZeroU16::MIN);
+
+    #[test]
+    fn what_may_be_left_out_is_left_out() {
+        let ack = |reason| Packet::PubAck(Ack { packet_id: ID, reason, properties: Properties::EMPTY });
+        let bye = |reason| Packet::Disconnect(Disconnect { reason, properties: Properties::EMPTY });
+        let auth = Packet::Auth(Auth { reason: ReasonCode::Success, properties: Properties::EMPTY });
+        let refusal = Packet::ConnAck(ConnAck {
+            session_present: false,
+            reason: ReasonCode::NotAuthorized,
+            properties: Properties::EMPTY,
+        });
+        let rows: &[(&str, ProtocolVersion, Packet, &[u8])] = &[
+            ("5.0 §3.4.2.1", V5, ack(ReasonCode::Success), b"\x40\x02\0\x01"),
+            ("5.0 §3.4.2.2.1", V5, ack(ReasonCode::QuotaExceeded), b"\x40\x03\0\x01\x97"),
+            ("3.1.1 §3.4.2", V311, ack(ReasonCode::QuotaExceeded), b"\x40\x02\0\x01"),
+            ("5.0 §3.14.2.1", V5, bye(ReasonCode::Success), b"\xE0\0"),
+            ("5.0 §3.14.2.2.1", V5, bye(ReasonCode::ServerShuttingDown), b"\xE0\x01\x8B"),
+            ("3.1.1 §3.14", V311, bye(ReasonCode::Success), b"\xE0\0"),
+            ("5.0 §3.15.2.1", V5, auth, b"\xF0\0"),
+            ("5.0 §3.2.2.2", V5, refusal, b"\x20\x03\0\x87\0"),
+            ("3.1.1 §3.2.2.3", V311, refusal, b"\x20\x02\0\x05"),
+            ("both §3.12", V31, Packet::PingReq, b"\xC0\0"),
+            ("both §3.13", V5, Packet::PingResp, b"\xD0\0"),
+        ];
+        for (source, version, packet, wanted) in rows {
+            assert_eq!(encoded(packet, *version), *wanted, "{source}, {version:?}: {packet:?}");
+        }
+    }
+
+    #[test]
+    fn a_publish_can_be_patched_where_its_layout_says() {
+        let publish = Publish {
+            dup: false,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            topic: Some(TopicName::new("a/b").unwrap()),
+            packet_id: None,
+            properties: Properties::EMPTY,
+            payload: &[b'x'; 200],
+        };
+        for version in [V31, V311, V5] {
+            let mut out = b"before".to_vec();
+            let layout = publish.encode(version, &mut out).unwrap();
+            assert_eq!(layout.start, 6);
+            out[layout.start] |= 0b1000;
+            let at = layout.packet_id_at.unwrap();
+            out[at..at + 2].copy_from_slice(&[0x12, 0x34]);
+            let wanted = Publish { dup: true, packet_id: PacketId::new(0x1234), ..publish };
+            assert_eq!(decoded(version, &out[6..]), Ok(Packet::Publish(wanted)), "{version:?}");
+        }
+        let layout = Publish { qos: QoS::AtMostOnce, ..publish }.encode(V5, &mut Vec::new()).unwrap();
+        assert_eq!(layout, PublishLayout { start: 0, packet_id_at: None });
+    }
+
+    #[test]
+    fn failures_before_5_0_are_one_code() {
+        // [3.1.1 MQTT-3.9.3-2]
+        let codes: crate::ReasonCodesBuf = [ReasonCode::GrantedQoS1, ReasonCode::NotAuthorized].into_iter().collect();
+        let suback = Packet::SubAck(SubAck { packet_id: ID, properties: Properties::EMPTY, reasons: codes.as_codes() });
+        assert_eq!(encoded(&suback, V311), b"\x90\x04\0\x01\x01\x80");
+        assert_eq!(encoded(&suback, V5), b"\x90\x05\0\x01\0\x01\x87");
+    }
+
+    #[test]
+    fn what_cannot_be_said_leaves_the_buffer_as_it_was() {
+        let long = "x".repeat(65_536);
+        let mut out = b"before".to_vec();
+        let connect = Connect {
+            version: V311,
+            is_bridge: false,
+            clean_start: true,
+            keep_alive_s: 0,
+            client_id: &long,
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::EMPTY,
+        };
+        assert_eq!(Packet::Connect(connect).encode(V311, &mut out), Err(EncodeFault::FieldTooLong));
+        let payload = vec![0; REMAINING_LENGTH_MAX as usize];
+        let publish = Publish {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic: Some(TopicName::new("a").unwrap()),
+            packet_id: None,
+            properties: Properties::EMPTY,
+            payload: &payload,
+        };
+        assert_eq!(publish.encode(V311, &mut out), Err(EncodeFault::PacketTooLong));
+        let auth = Packet::Auth(Auth { reason: ReasonCode::ReAuthenticate, properties: Properties::EMPTY });
+        assert_eq!(auth.encode(V311, &mut out), Err(EncodeFault::AuthBeforeVersion5));
+        let mut properties = PropertiesBuf::new();
+        assert_eq!(properties.try_push(Property::ReasonString(&long)), Err(EncodeFault::FieldTooLong));
+        assert!(properties.is_empty());
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn lengths_are_written_with_as_few_bytes_as_they_need() {
+        // [5.0 §1.5.5, table 1-1, MQTT-1.5.5-1]
+        let rows: &[(u32, &[u8])] = &[
+            (0, &[0]),
+            (127, &[0x7F]),
+            (128, &[0x80, 0x01]),
+            (16_383, &[0xFF, 0x7F]),
+            (16_384, &[0x80, 0x80, 0x01]),
+            (2_097_152, &[0x80, 0x80, 0x80, 0x01]),
+            (REMAINING_LENGTH_MAX, &[0xFF, 0xFF, 0xFF, 0x7F]),
+        ];
+        for (value, wanted) in rows {
+            let mut out = Vec::new();
+            put_variable_byte_integer(*value, &mut out);
+            assert_eq!(out, *wanted, "{value}");
+        }
+    }
+}

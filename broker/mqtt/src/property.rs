@@ -1,71 +1,11 @@
 //! Properties of MQTT 5.0 [5.0 §2.2.2]: kept as the bytes they came in, checked once, read when asked for.
 
+mod value;
+
 use crate::reader::Reader;
 use crate::{DecodeFault, EncodeFault, QoS, TopicName};
 
-/// One property [5.0 §2.2.2.2, table 2-4]. The sections named here say what each is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Property<'a> {
-    /// 0x01: `true` if the payload is UTF-8 text [5.0 §3.3.2.3.2].
-    PayloadFormatIndicator(bool),
-    /// 0x02: seconds [5.0 §3.3.2.3.3].
-    MessageExpiryInterval(u32),
-    /// 0x03 [5.0 §3.3.2.3.9].
-    ContentType(&'a str),
-    /// 0x08 [5.0 §3.3.2.3.5].
-    ResponseTopic(TopicName<'a>),
-    /// 0x09 [5.0 §3.3.2.3.6].
-    CorrelationData(&'a [u8]),
-    /// 0x0B: 1 to 268,435,455 [5.0 §3.3.2.3.8, §3.8.2.1.2].
-    SubscriptionIdentifier(u32),
-    /// 0x11: seconds; `u32::MAX` never expires [5.0 §3.1.2.11.2].
-    SessionExpiryInterval(u32),
-    /// 0x12 [5.0 §3.2.2.3.7].
-    AssignedClientIdentifier(&'a str),
-    /// 0x13: seconds [5.0 §3.2.2.3.14].
-    ServerKeepAlive(u16),
-    /// 0x15 [5.0 §3.1.2.11.9].
-    AuthenticationMethod(&'a str),
-    /// 0x16 [5.0 §3.1.2.11.10].
-    AuthenticationData(&'a [u8]),
-    /// 0x17 [5.0 §3.1.2.11.7].
-    RequestProblemInformation(bool),
-    /// 0x18: seconds [5.0 §3.1.3.2.2].
-    WillDelayInterval(u32),
-    /// 0x19 [5.0 §3.1.2.11.6].
-    RequestResponseInformation(bool),
-    /// 0x1A [5.0 §3.2.2.3.15].
-    ResponseInformation(&'a str),
-    /// 0x1C [5.0 §3.2.2.3.16].
-    ServerReference(&'a str),
-    /// 0x1F [5.0 §3.2.2.3.9].
-    ReasonString(&'a str),
-    /// 0x21: 1 to 65,535 [5.0 §3.1.2.11.3].
-    ReceiveMaximum(u16),
-    /// 0x22 [5.0 §3.1.2.11.5].
-    TopicAliasMaximum(u16),
-    /// 0x23: 1 to 65,535 [5.0 §3.3.2.3.4].
-    TopicAlias(u16),
-    /// 0x24: QoS 0 or 1; a server that has QoS 2 does not send it [5.0 §3.2.2.3.4].
-    MaximumQoS(QoS),
-    /// 0x25 [5.0 §3.2.2.3.5].
-    RetainAvailable(bool),
-    /// 0x26: the only one that may come any number of times in every packet [5.0 §3.1.2.11.8].
-    UserProperty {
-        /// Need not be unique.
-        name: &'a str,
-        /// May be empty.
-        value: &'a str,
-    },
-    /// 0x27: bytes of a whole packet, never 0 [5.0 §3.1.2.11.4].
-    MaximumPacketSize(u32),
-    /// 0x28 [5.0 §3.2.2.3.11].
-    WildcardSubscriptionAvailable(bool),
-    /// 0x29 [5.0 §3.2.2.3.12].
-    SubscriptionIdentifiersAvailable(bool),
-    /// 0x2A [5.0 §3.2.2.3.13].
-    SharedSubscriptionAvailable(bool),
-}
+pub use value::Property;
 
 /// Where properties stand; one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,113 +251,6 @@ impl<'a> Iterator for PropertiesIter<'a> {
     }
 }
 
-impl<'a> Property<'a> {
-    fn read_value(id: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeFault> {
-        let not_allowed = DecodeFault::InvalidPropertyValue(id);
-        let flag = |reader: &mut Reader| match reader.u8()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(not_allowed),
-        };
-        let nonzero = |value| if value == 0 { Err(not_allowed) } else { Ok(value) };
-        Ok(match id {
-            0x01 => Self::PayloadFormatIndicator(flag(reader)?),
-            0x02 => Self::MessageExpiryInterval(reader.u32()?),
-            0x03 => Self::ContentType(reader.string()?),
-            // [5.0 MQTT-3.3.2-14, MQTT-4.7.3-1]
-            0x08 => match TopicName::new(reader.utf8()?) {
-                Err(DecodeFault::InvalidTopicName) => return Err(not_allowed),
-                topic => Self::ResponseTopic(topic?),
-            },
-            0x09 => Self::CorrelationData(reader.binary()?),
-            0x0B => Self::SubscriptionIdentifier(nonzero(reader.variable_byte_integer()?)?),
-            0x11 => Self::SessionExpiryInterval(reader.u32()?),
-            0x12 => Self::AssignedClientIdentifier(reader.string()?),
-            0x13 => Self::ServerKeepAlive(reader.u16()?),
-            0x15 => Self::AuthenticationMethod(reader.string()?),
-            0x16 => Self::AuthenticationData(reader.binary()?),
-            0x17 => Self::RequestProblemInformation(flag(reader)?),
-            0x18 => Self::WillDelayInterval(reader.u32()?),
-            0x19 => Self::RequestResponseInformation(flag(reader)?),
-            0x1A => Self::ResponseInformation(reader.string()?),
-            0x1C => Self::ServerReference(reader.string()?),
-            0x1F => Self::ReasonString(reader.string()?),
-            0x21 => Self::ReceiveMaximum(nonzero(reader.u16()?.into())? as u16),
-            0x22 => Self::TopicAliasMaximum(reader.u16()?),
-            0x23 => match reader.u16()? {
-                0 => return Err(DecodeFault::ZeroTopicAlias),
-                alias => Self::TopicAlias(alias),
-            },
-            0x24 => Self::MaximumQoS(if flag(reader)? { QoS::AtLeastOnce } else { QoS::AtMostOnce }),
-            0x25 => Self::RetainAvailable(flag(reader)?),
-            0x26 => Self::UserProperty { name: reader.string()?, value: reader.string()? },
-            0x27 => Self::MaximumPacketSize(nonzero(reader.u32()?)?),
-            0x28 => Self::WildcardSubscriptionAvailable(flag(reader)?),
-            0x29 => Self::SubscriptionIdentifiersAvailable(flag(reader)?),
-            0x2A => Self::SharedSubscriptionAvailable(flag(reader)?),
-            _ => return Err(DecodeFault::UnknownProperty(id)),
-        })
-    }
-
-    /// Appends identifier and value.
-    fn put(self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
-        use crate::encode::{put_binary, put_string, put_variable_byte_integer};
-        let flag = |out: &mut Vec<u8>, id, value| out.extend_from_slice(&[id, u8::from(value)]);
-        let two = |out: &mut Vec<u8>, id: u8, value: u16| {
-            out.push(id);
-            out.extend_from_slice(&value.to_be_bytes());
-        };
-        let four = |out: &mut Vec<u8>, id: u8, value: u32| {
-            out.push(id);
-            out.extend_from_slice(&value.to_be_bytes());
-        };
-        let text = |out: &mut Vec<u8>, id: u8, value: &str| {
-            out.push(id);
-            put_string(value, out)
-        };
-        let binary = |out: &mut Vec<u8>, id: u8, value: &[u8]| {
-            out.push(id);
-            put_binary(value, out)
-        };
-        match self {
-            Self::PayloadFormatIndicator(value) => flag(out, 0x01, value),
-            Self::MessageExpiryInterval(value) => four(out, 0x02, value),
-            Self::ContentType(value) => text(out, 0x03, value)?,
-            Self::ResponseTopic(value) => text(out, 0x08, value.as_str())?,
-            Self::CorrelationData(value) => binary(out, 0x09, value)?,
-            Self::SubscriptionIdentifier(value) => {
-                out.push(0x0B);
-                put_variable_byte_integer(value, out);
-            }
-            Self::SessionExpiryInterval(value) => four(out, 0x11, value),
-            Self::AssignedClientIdentifier(value) => text(out, 0x12, value)?,
-            Self::ServerKeepAlive(value) => two(out, 0x13, value),
-            Self::AuthenticationMethod(value) => text(out, 0x15, value)?,
-            Self::AuthenticationData(value) => binary(out, 0x16, value)?,
-            Self::RequestProblemInformation(value) => flag(out, 0x17, value),
-            Self::WillDelayInterval(value) => four(out, 0x18, value),
-            Self::RequestResponseInformation(value) => flag(out, 0x19, value),
-            Self::ResponseInformation(value) => text(out, 0x1A, value)?,
-            Self::ServerReference(value) => text(out, 0x1C, value)?,
-            Self::ReasonString(value) => text(out, 0x1F, value)?,
-            Self::ReceiveMaximum(value) => two(out, 0x21, value),
-            Self::TopicAliasMaximum(value) => two(out, 0x22, value),
-            Self::TopicAlias(value) => two(out, 0x23, value),
-            Self::MaximumQoS(value) => flag(out, 0x24, value != QoS::AtMostOnce),
-            Self::RetainAvailable(value) => flag(out, 0x25, value),
-            Self::UserProperty { name, value } => {
-                text(out, 0x26, name)?;
-                put_string(value, out)?;
-            }
-            Self::MaximumPacketSize(value) => four(out, 0x27, value),
-            Self::WildcardSubscriptionAvailable(value) => flag(out, 0x28, value),
-            Self::SubscriptionIdentifiersAvailable(value) => flag(out, 0x29, value),
-            Self::SharedSubscriptionAvailable(value) => flag(out, 0x2A, value),
-        }
-        Ok(())
-    }
-}
-
 /// Makes [`Properties`].
 ///
 /// It writes what it is told: which packet a property may stand in, that it stands there once, and that its value
@@ -461,5 +294,121 @@ impl PropertiesBuf {
     /// What the packets take.
     pub fn as_properties(&self) -> Properties<'_> {
         Properties { bytes: &self.bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DecodeFault as F;
+
+    #[test]
+    fn there_are_the_27_properties_of_the_standard() {
+        // [5.0 §2.2.2.2, table 2-4]
+        assert_eq!((0..=u8::MAX).filter(|&id| describe(id).is_some()).count(), 27);
+        // Every identifier fits the set of those already seen.
+        assert!((64..=u8::MAX).all(|id| describe(id).is_none()));
+    }
+
+    #[test]
+    fn what_was_pushed_is_read_back() {
+        let all = [
+            Property::PayloadFormatIndicator(true),
+            Property::MessageExpiryInterval(1),
+            Property::ContentType("text/plain"),
+            Property::ResponseTopic(TopicName::new("a/b").unwrap()),
+            Property::CorrelationData(b"\xFF"),
+            Property::SubscriptionIdentifier(268_435_455),
+            Property::SessionExpiryInterval(u32::MAX),
+            Property::AssignedClientIdentifier("auto-1"),
+            Property::ServerKeepAlive(60),
+            Property::AuthenticationMethod("m"),
+            Property::AuthenticationData(b""),
+            Property::RequestProblemInformation(false),
+            Property::WillDelayInterval(5),
+            Property::RequestResponseInformation(true),
+            Property::ResponseInformation("r"),
+            Property::ServerReference("s"),
+            Property::ReasonString("why"),
+            Property::ReceiveMaximum(20),
+            Property::TopicAliasMaximum(10),
+            Property::TopicAlias(3),
+            Property::MaximumQoS(QoS::AtLeastOnce),
+            Property::RetainAvailable(false),
+            Property::UserProperty { name: "n", value: "" },
+            Property::MaximumPacketSize(2_000_000),
+            Property::WildcardSubscriptionAvailable(true),
+            Property::SubscriptionIdentifiersAvailable(true),
+            Property::SharedSubscriptionAvailable(false),
+        ];
+        let mut buf = PropertiesBuf::new();
+        for property in all {
+            buf.push(property);
+        }
+        assert_eq!(buf.as_properties().iter().collect::<Vec<_>>(), all);
+        assert_eq!(buf.as_properties().receive_maximum(), Some(20));
+        assert_eq!(buf.as_properties().user_properties().collect::<Vec<_>>(), [("n", "")]);
+        assert_eq!(Properties::EMPTY.receive_maximum(), None);
+    }
+
+    #[test]
+    fn properties_are_refused_where_the_standard_says() {
+        type Row = (&'static str, Place, &'static [u8], Result<usize, DecodeFault>);
+        let rows: &[Row] = &[
+            ("5.0 §2.2.2.1", Place::Publish, b"\0", Ok(0)),
+            ("5.0 §2.2.2.1", Place::Publish, b"\x02\x01", Err(F::Truncated)),
+            ("5.0 MQTT-1.5.5-1", Place::Publish, b"\x80\0", Err(F::IntegerNotMinimal)),
+            ("5.0 §2.2.2.2", Place::Publish, b"\x02\x04\0", Err(F::UnknownProperty(4))),
+            ("5.0 §2.2.2.2", Place::Publish, b"\x03\x81\0\0", Err(F::UnknownProperty(0x81))),
+            ("5.0 §2.2.2.2", Place::Publish, b"\x03\x21\0\x01", Err(F::PropertyNotAllowed(0x21))),
+            ("5.0 §3.3.2.3.2", Place::Publish, b"\x04\x01\0\x01\0", Err(F::DuplicateProperty(1))),
+            ("5.0 §3.3.2.3.2", Place::Publish, b"\x02\x01\x02", Err(F::InvalidPropertyValue(1))),
+            ("5.0 §3.3.2.3.8", Place::Publish, b"\x04\x0B\x01\x0B\x02", Ok(2)),
+            ("5.0 §3.3.2.3.8", Place::Publish, b"\x02\x0B\0", Err(F::InvalidPropertyValue(0x0B))),
+            ("5.0 §3.8.2.1.2", Place::Subscribe, b"\x04\x0B\x01\x0B\x02", Err(F::DuplicateProperty(0x0B))),
+            ("5.0 §3.3.2.3.7", Place::Publish, b"\x0A\x26\0\0\0\0\x26\0\0\0\0", Ok(2)),
+            ("5.0 MQTT-3.3.2-14", Place::Publish, b"\x04\x08\0\x01#", Err(F::InvalidPropertyValue(8))),
+            ("5.0 MQTT-4.7.3-1", Place::Publish, b"\x03\x08\0\0", Err(F::InvalidPropertyValue(8))),
+            ("5.0 MQTT-3.3.2-13", Place::Publish, b"\x04\x08\0\x01\xFF", Err(F::InvalidUtf8)),
+            ("5.0 MQTT-1.5.7-1", Place::Publish, b"\x06\x26\0\0\0\x01\0", Err(F::NullCharacter)),
+            ("5.0 §3.1.2.11.4", Place::Connect, b"\x05\x27\0\0\0\0", Err(F::InvalidPropertyValue(0x27))),
+            ("5.0 §3.1.2.11.7", Place::Connect, b"\x02\x17\x02", Err(F::InvalidPropertyValue(0x17))),
+            ("5.0 §3.1.2.11.6", Place::Connect, b"\x02\x19\x02", Err(F::InvalidPropertyValue(0x19))),
+            ("5.0 §3.2.2.3.5", Place::ConnAck, b"\x02\x25\x02", Err(F::InvalidPropertyValue(0x25))),
+            ("a value past the properties' end", Place::ConnAck, b"\x02\x13\0\x01", Err(F::Truncated)),
+        ];
+        for (source, place, bytes, wanted) in rows {
+            let read = Properties::read(&mut Reader::new(bytes), *place).map(|properties| properties.iter().count());
+            assert_eq!(read, *wanted, "{source}: {bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn every_property_stands_only_where_table_2_4_puts_it() {
+        // [5.0 §2.2.2.2, table 2-4], in the order of `Place`: CONNECT, Will, CONNACK, PUBLISH, PUBACK and its
+        // kin, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, DISCONNECT, AUTH.
+        #[rustfmt::skip]
+        let rows: &[(u8, &str)] = &[
+            (0x01, " w p       "), (0x02, " w p       "), (0x03, " w p       "), (0x08, " w p       "),
+            (0x09, " w p       "), (0x0B, "   p s     "), (0x11, "c C      D "), (0x12, "  C        "),
+            (0x13, "  C        "), (0x15, "c C       A"), (0x16, "c C       A"), (0x17, "c          "),
+            (0x18, " w         "), (0x19, "c          "), (0x1A, "  C        "), (0x1C, "  C      D "),
+            (0x1F, "  C a S UDA"), (0x21, "c C        "), (0x22, "c C        "), (0x23, "   p       "),
+            (0x24, "  C        "), (0x25, "  C        "), (0x26, "cwCpasSuUDA"), (0x27, "c C        "),
+            (0x28, "  C        "), (0x29, "  C        "), (0x2A, "  C        "),
+        ];
+        assert_eq!(rows.len(), 27);
+        for &(id, places) in rows {
+            for (bit, letter) in places.bytes().enumerate() {
+                let allowed = describe(id).unwrap().1 >> bit & 1 == 1;
+                assert_eq!(allowed, letter != b' ', "{} at {bit}", name_of(id));
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_names_the_property() {
+        let fault = F::DuplicateProperty(0x21).to_string();
+        assert_eq!(fault, "property 0x21 (Receive Maximum) is there twice");
     }
 }

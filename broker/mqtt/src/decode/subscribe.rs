@@ -85,3 +85,86 @@ pub(super) fn unsuback(version: ProtocolVersion, mut reader: Reader<'_>) -> Resu
     }
     Ok(UnsubAck { packet_id, properties, reasons: ReasonCodes { bytes } })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check_refused, check_taken, decoded};
+    use super::*;
+    use crate::{Packet, QoS, RetainHandling};
+    use ProtocolVersion::{V5, V31, V311};
+
+    #[test]
+    fn a_subscribe_gives_its_filters_in_order() {
+        // [3.1.1 §3.8.3, figure 3.23]
+        let bytes = b"\x82\x0E\0\x0A\0\x03a/b\x01\0\x03c/d\x02";
+        let Ok(Packet::Subscribe(subscribe)) = decoded(V311, bytes) else { panic!("not a SUBSCRIBE") };
+        let filters: Vec<_> =
+            subscribe.filters.iter().map(|(filter, options)| (filter.as_str(), options.qos)).collect();
+        assert_eq!(subscribe.packet_id.get(), 10);
+        assert_eq!(filters, [("a/b", QoS::AtLeastOnce), ("c/d", QoS::ExactlyOnce)]);
+        // [5.0 §3.8.3.1]
+        let Ok(Packet::Subscribe(subscribe)) = decoded(V5, b"\x82\x09\0\x0A\x02\x0B\x07\0\x01#\x2D") else {
+            panic!("not a SUBSCRIBE")
+        };
+        let options = SubscriptionOptions {
+            qos: QoS::AtLeastOnce,
+            no_local: true,
+            retain_as_published: true,
+            retain_handling: RetainHandling::DoNotSend,
+        };
+        assert_eq!(subscribe.properties.subscription_identifier(), Some(7));
+        assert_eq!(subscribe.filters.iter().next(), Some((TopicFilter::new("#").unwrap(), options)));
+    }
+
+    #[test]
+    fn subscriptions_are_refused_where_the_standards_say() {
+        use DecodeFault as F;
+        check_refused(&[
+            ("3.1.1 MQTT-3.8.3-3", V311, b"\x82\x02\0\x01", F::NoTopicFilter),
+            ("5.0 MQTT-3.8.3-2", V5, b"\x82\x03\0\x01\0", F::NoTopicFilter),
+            ("3.1.1 MQTT-3.10.3-2", V311, b"\xA2\x02\0\x01", F::NoTopicFilter),
+            ("5.0 MQTT-3.10.3-2", V5, b"\xA2\x03\0\x01\0", F::NoTopicFilter),
+            ("3.1.1 MQTT-2.3.1-1", V311, b"\x82\x06\0\0\0\x01a\0", F::ZeroPacketId),
+            ("5.0 MQTT-2.2.1-3", V5, b"\xA2\x06\0\0\0\0\x01a", F::ZeroPacketId),
+            ("3.1.1 MQTT-3-8.3-4", V311, b"\x82\x06\0\x01\0\x01a\x04", F::ReservedSubscriptionOptions),
+            ("3.1.1 MQTT-3-8.3-4", V311, b"\x82\x06\0\x01\0\x01a\x03", F::InvalidSubscriptionQoS),
+            ("5.0 MQTT-3.8.3-5", V5, b"\x82\x07\0\x01\0\0\x01a\x40", F::ReservedSubscriptionOptions),
+            ("5.0 MQTT-3.8.3-5", V5, b"\x82\x07\0\x01\0\0\x01a\x80", F::ReservedSubscriptionOptions),
+            ("5.0 §3.8.3.1", V5, b"\x82\x07\0\x01\0\0\x01a\x03", F::InvalidSubscriptionQoS),
+            ("5.0 §3.8.3.1", V5, b"\x82\x07\0\x01\0\0\x01a\x30", F::InvalidRetainHandling),
+            ("5.0 MQTT-3.8.3-4", V5, b"\x82\x10\0\x01\0\0\x0A$share/g/a\x04", F::NoLocalOnSharedSubscription),
+            ("5.0 §3.8.2.1.2", V5, b"\x82\x09\0\x01\x02\x0B\0\0\x01a\0", F::InvalidPropertyValue(0x0B)),
+            ("5.0 §3.8.2.1.2", V5, b"\x82\x0B\0\x01\x04\x0B\x01\x0B\x02\0\x01a\0", F::DuplicateProperty(0x0B)),
+            ("3.1.1 MQTT-4.7.1-2", V311, b"\x82\x07\0\x01\0\x02a#\0", F::InvalidTopicFilter),
+            ("3.1.1 MQTT-4.7.1-3", V311, b"\xA2\x06\0\x01\0\x02a+", F::InvalidTopicFilter),
+            ("3.1.1 MQTT-4.7.3-1", V311, b"\x82\x05\0\x01\0\0\0", F::InvalidTopicFilter),
+            ("3.1.1 MQTT-3.8.3-1", V311, b"\x82\x06\0\x01\0\x01\xFF\0", F::InvalidUtf8),
+            ("3.1.1 §3.8.3", V311, b"\x82\x05\0\x01\0\x01a", F::Truncated),
+            ("the second of two", V311, b"\x82\x0A\0\x01\0\x01a\0\0\x01b\x09", F::ReservedSubscriptionOptions),
+        ]);
+        check_taken(&[
+            ("5.0 MQTT-3.8.3-4, not shared", V5, b"\x82\x07\0\x01\0\0\x01a\x04"),
+            ("3.1 §3.8, a repeat", V31, b"\x8A\x06\0\x01\0\x01a\0"),
+            ("3.1 §3.10, a repeat", V31, b"\xAA\x05\0\x01\0\x01a"),
+        ]);
+    }
+
+    #[test]
+    fn answers_have_only_the_codes_of_their_version() {
+        use DecodeFault as F;
+        check_taken(&[
+            ("3.1.1 §3.9.3", V311, b"\x90\x06\0\x01\0\x01\x02\x80"),
+            ("5.0 §3.9.3", V5, b"\x90\x05\0\x01\0\x02\x87"),
+            ("3.1.1 §3.11", V311, b"\xB0\x02\0\x01"),
+            ("5.0 §3.11.3", V5, b"\xB0\x05\0\x01\0\0\x11"),
+        ]);
+        check_refused(&[
+            ("3.1.1 MQTT-3.9.3-2", V311, b"\x90\x03\0\x01\x87", F::InvalidReasonCode(0x87)),
+            ("5.0 §3.9.3", V5, b"\x90\x04\0\x01\0\x11", F::InvalidReasonCode(0x11)),
+            ("5.0 §3.11.3", V5, b"\xB0\x04\0\x01\0\x01", F::InvalidReasonCode(1)),
+            ("3.1.1 §3.9.3", V311, b"\x90\x02\0\x01", F::NoReasonCode),
+            ("5.0 §3.11.3", V5, b"\xB0\x03\0\x01\0", F::NoReasonCode),
+            ("3.1.1 §3.11.3", V311, b"\xB0\x03\0\x01\0", F::TrailingBytes),
+        ]);
+    }
+}
