@@ -1,6 +1,6 @@
 //! What the server of a connection takes, as its CONNACK says, and what we tell it in CONNECT.
 
-use mqtt::{ConnAck, EncodeFault, Properties, PropertiesBuf, Property, QoS};
+use mqtt::{ConnAck, Properties, PropertiesBuf, Property, QoS};
 
 use crate::LinkSettings;
 use crate::driver::PACKET_IN_BYTES_MAX;
@@ -54,15 +54,15 @@ impl Server {
 }
 
 /// The properties of our CONNECT; none before 5.0.
-pub(crate) fn connect_properties(settings: &LinkSettings) -> Result<PropertiesBuf, EncodeFault> {
+pub(crate) fn connect_properties(settings: &LinkSettings) -> PropertiesBuf {
     let mut properties = PropertiesBuf::default();
     if settings.protocol.is_v5() {
         if !settings.clean_session {
-            properties.push(Property::SessionExpiryInterval(SESSION_EXPIRY_S))?;
+            properties.push(Property::SessionExpiryInterval(SESSION_EXPIRY_S));
         }
-        properties.push(Property::MaximumPacketSize(PACKET_IN_BYTES_MAX))?;
+        properties.push(Property::MaximumPacketSize(PACKET_IN_BYTES_MAX));
     }
-    Ok(properties)
+    properties
 }
 
 /// The Client Identifier that the server made up, where ours was empty [5.0 §3.2.2.3.7].

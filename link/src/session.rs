@@ -120,7 +120,7 @@ impl Session {
         self.phase = Phase::AwaitingConnAck;
         self.heard_at = now;
         self.server = Server::default();
-        let properties = server::connect_properties(&self.settings).map_err(|_| Fault::Settings)?;
+        let properties = server::connect_properties(&self.settings);
         let client_id = self.assigned_client_id.clone();
         let settings = Arc::clone(&self.settings);
         let connect = mqtt::Connect {

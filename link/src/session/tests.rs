@@ -44,7 +44,7 @@ impl Desk {
         self.said();
         let mut said = PropertiesBuf::default();
         for property in properties {
-            said.push(*property).unwrap();
+            said.push(*property);
         }
         let connack = ConnAck { session_present, reason: ReasonCode::Success, properties: said.as_properties() };
         self.hears(&Packet::ConnAck(connack)).unwrap();
@@ -145,7 +145,7 @@ fn a_refusal_gives_the_servers_reason() {
     let mut desk = Desk::new(settings(V5, true));
     desk.session.open(desk.now, &mut desk.out).unwrap();
     let mut properties = PropertiesBuf::default();
-    properties.push(Property::ReasonString("not you")).unwrap();
+    properties.push(Property::ReasonString("not you"));
     let reason = ReasonCode::NotAuthorized;
     let connack = ConnAck { session_present: false, reason, properties: properties.as_properties() };
     match desk.hears(&Packet::ConnAck(connack)) {

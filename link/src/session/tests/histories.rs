@@ -214,7 +214,7 @@ impl World {
 
     fn server_reads(&mut self, bytes: usize) {
         let bytes = bytes.min(self.to_server.len());
-        let mut at = 0;
+        let (mut at, mut told) = (0, false);
         // Whole packets within the first `bytes`; the rest stays in transit.
         while let Some(frame) = next_frame(&self.to_server[at..bytes], 0).unwrap() {
             let packet = Packet::decode(self.version, frame).unwrap();
@@ -226,15 +226,16 @@ impl World {
                 self.resumed += usize::from(present);
                 self.forgotten += usize::from(!present);
                 self.broker.greet(present, self.version, &mut self.to_client);
-                if forget {
-                    self.client_reads(usize::MAX);
-                }
+                told = forget;
             } else {
                 self.broker.handle(&packet, self.version, &mut self.to_client);
             }
             at += frame.len;
         }
         self.to_server.drain(..at);
+        if told {
+            self.client_reads(usize::MAX);
+        }
     }
 
     fn client_reads(&mut self, bytes: usize) {
@@ -301,7 +302,7 @@ impl Broker {
     fn greet(&self, session_present: bool, version: ProtocolVersion, to_client: &mut Vec<u8>) {
         let mut properties = PropertiesBuf::default();
         if version == V5 {
-            properties.push(Property::ReceiveMaximum(self.receive_max)).unwrap();
+            properties.push(Property::ReceiveMaximum(self.receive_max));
         }
         let reason = ReasonCode::Success;
         let connack = ConnAck { session_present, reason, properties: properties.as_properties() };
