@@ -1,0 +1,183 @@
+//! What was written, line by line, before anything is concluded from it.
+
+use crate::fault::{Level, Warning};
+use crate::log::LogTypes;
+use crate::{Fault, Located, Place, ProtocolVersions, SocketDomain, TlsVersion};
+
+pub(crate) type Written<T> = Option<Located<T>>;
+
+/// Everything read so far, and where the next line belongs.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) global: Global,
+    pub(crate) security: Security,
+    /// The listener that `port` and its like speak of without naming it.
+    pub(crate) default_listener: Option<ListenerDraft>,
+    pub(crate) listeners: Vec<ListenerDraft>,
+    /// The latest `listener` of the file being read.
+    pub(crate) current: Option<usize>,
+    /// Values of the command line take the place of those in the files.
+    pub(crate) overriding: bool,
+    /// The line being read.
+    pub(crate) at: Option<Place>,
+    pub(crate) warnings: Vec<Warning>,
+    /// Asked for by the line just read.
+    pub(crate) include_dir: Option<String>,
+    in_memory_only: Option<Place>,
+}
+
+/// What holds for the whole broker.
+#[derive(Default)]
+pub(crate) struct Global {
+    pub(crate) per_listener_settings: Written<bool>,
+    pub(crate) user: Written<String>,
+    pub(crate) pid_file: Written<String>,
+    pub(crate) log_dest: LogDestinations,
+    pub(crate) log_types: Option<LogTypes>,
+    pub(crate) log_timestamp: Written<bool>,
+    pub(crate) log_timestamp_format: Written<String>,
+    pub(crate) connection_messages: Written<bool>,
+    pub(crate) allow_duplicate_messages: Written<bool>,
+    pub(crate) check_retain_source: Written<bool>,
+    pub(crate) global_max_connections: Written<i64>,
+    pub(crate) max_inflight_messages: Written<i64>,
+    pub(crate) max_queued_messages: Written<i64>,
+    pub(crate) max_queued_bytes: Written<i64>,
+    pub(crate) max_keepalive: Written<i64>,
+    pub(crate) max_packet_size: Written<i64>,
+    pub(crate) message_size_limit: Written<i64>,
+    pub(crate) persistent_client_expiration_s: Option<u64>,
+    pub(crate) queue_qos0_messages: Written<bool>,
+    pub(crate) retain_available: Written<bool>,
+    pub(crate) set_tcp_nodelay: Written<bool>,
+    pub(crate) sys_interval: Written<i64>,
+    pub(crate) upgrade_outgoing_qos: Written<bool>,
+}
+
+#[derive(Default)]
+pub(crate) struct LogDestinations {
+    pub(crate) given: bool,
+    pub(crate) stderr: bool,
+    pub(crate) stdout: bool,
+    pub(crate) file: Written<String>,
+}
+
+/// What is global, or a listener's own with `per_listener_settings true`.
+#[derive(Default)]
+pub(crate) struct Security {
+    pub(crate) allow_anonymous: Written<bool>,
+    pub(crate) allow_zero_length_clientid: Written<bool>,
+    pub(crate) auto_id_prefix: Written<String>,
+    pub(crate) password_file: Written<String>,
+    pub(crate) acl_file: Written<String>,
+    pub(crate) psk_file: Written<String>,
+}
+
+impl Security {
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.allow_anonymous.is_none()
+            && self.allow_zero_length_clientid.is_none()
+            && self.auto_id_prefix.is_none()
+            && self.password_file.is_none()
+            && self.acl_file.is_none()
+            && self.psk_file.is_none()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct ListenerDraft {
+    pub(crate) port: Written<i64>,
+    pub(crate) address: Written<String>,
+    pub(crate) socket_domain: SocketDomain,
+    pub(crate) max_connections: Written<i64>,
+    pub(crate) protocol_versions: Option<ProtocolVersions>,
+    pub(crate) max_qos: Written<i64>,
+    pub(crate) max_topic_alias: Written<i64>,
+    pub(crate) max_topic_alias_broker: Written<i64>,
+    pub(crate) allow_anonymous: Written<bool>,
+    pub(crate) auto_id_prefix: Written<String>,
+    pub(crate) security: Security,
+    pub(crate) certfile: Written<String>,
+    pub(crate) keyfile: Written<String>,
+    pub(crate) cafile: Written<String>,
+    pub(crate) capath: Written<String>,
+    pub(crate) require_certificate: Written<bool>,
+    pub(crate) tls_version: Option<TlsVersion>,
+    pub(crate) ciphers: Written<String>,
+    pub(crate) psk_hint: Written<String>,
+}
+
+impl Draft {
+    /// The listener that the line being read belongs to; the default one comes to be when first spoken of.
+    pub(crate) fn listener(&mut self) -> &mut ListenerDraft {
+        match self.current.and_then(|index| self.listeners.get_mut(index)) {
+            Some(listener) => listener,
+            None => self.default_listener.get_or_insert_default(),
+        }
+    }
+
+    pub(crate) fn default_listener(&mut self) -> &mut ListenerDraft {
+        self.default_listener.get_or_insert_default()
+    }
+
+    pub(crate) fn has_listener(&self) -> bool {
+        self.current.is_some() || self.default_listener.is_some()
+    }
+
+    pub(crate) fn security(&mut self) -> &mut Security {
+        if self.is_per_listener() { &mut self.listener().security } else { &mut self.security }
+    }
+
+    pub(crate) fn is_per_listener(&self) -> bool {
+        self.global.per_listener_settings.as_ref().is_some_and(|given| given.value)
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.at.clone().unwrap_or(Place::command_line())
+    }
+
+    pub(crate) fn located<T>(&self, value: T) -> Located<T> {
+        Located::new(value, self.place())
+    }
+
+    pub(crate) fn warn(&mut self, level: Level, message: impl Into<String>) {
+        self.warnings.push(Warning { at: self.at.clone(), level, message: message.into() });
+    }
+
+    /// Said once, however many of persistence's options there are.
+    pub(crate) fn warn_in_memory_only(&mut self) {
+        if self.in_memory_only.is_none() {
+            self.in_memory_only = Some(self.place());
+            self.warn(
+                Level::Warning,
+                "Warning: sessions and retained messages are kept in memory only and do not outlive the process: \
+                 nightjar has no store on disk yet.",
+            );
+        }
+    }
+
+    pub(crate) fn set_text(
+        &mut self,
+        slot: fn(&mut Self) -> &mut Written<String>,
+        name: &str,
+        value: String,
+    ) -> Result<(), Fault> {
+        let value = self.located(value);
+        let overriding = self.overriding;
+        match slot(self) {
+            Some(first) if !overriding => Err(Fault::Duplicate { name: name.to_owned(), first: first.at.clone() }),
+            place => {
+                *place = Some(value);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// Whether no security option was given yet, here or on any listener.
+    pub(crate) fn security_is_untouched(&self) -> bool {
+        self.security.is_untouched()
+            && self.default_listener.iter().chain(&self.listeners).all(|listener| listener.security.is_untouched())
+    }
+}

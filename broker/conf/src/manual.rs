@@ -1,0 +1,35 @@
+//! The manual's table, from the parser's own.
+
+use std::fmt::Write;
+
+use crate::table::{OptionSpec, Reload, Status, options};
+
+/// Every option as a row of a Markdown table.
+pub fn manual() -> String {
+    let mut page = String::from(
+        "| option | takes | default | where | SIGHUP | in nightjar | means |\n|---|---|---|---|---|---|---|\n",
+    );
+    for option in options() {
+        row(&mut page, option);
+    }
+    page
+}
+
+fn row(page: &mut String, option: &OptionSpec) {
+    let aliases: String = option.aliases.iter().map(|alias| format!(", `{alias}`")).collect();
+    let repeatable = if option.repeatable { "; repeatable" } else { "" };
+    let reload = if option.reload == Reload::Yes { "yes" } else { "no" };
+    let deprecated = if option.deprecated.is_some() { " Deprecated." } else { "" };
+    let status = match option.status() {
+        Status::Carried => "yes".to_owned(),
+        Status::NotYet => "not yet".to_owned(),
+        Status::InMemoryOnly => "accepted; in memory only".to_owned(),
+        Status::Ignored(why) => format!("ignored: {}", why.strip_prefix("Warning: ").unwrap_or(why)),
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        page,
+        "| `{}`{aliases} | {}{repeatable} | {} | {} | {reload} | {status} | {}{deprecated} |",
+        option.name, option.takes, option.default, option.scope, option.means
+    );
+}

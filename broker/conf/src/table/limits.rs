@@ -1,0 +1,105 @@
+//! What may grow, and how far.
+
+use super::{Carry, OptionSpec, PLAIN, Reload, Takes};
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "global_max_connections",
+        takes: Takes::Int { min: i32::MIN as i64, max: i32::MAX as i64, words: "a number of clients; -1 for no limit" },
+        default: "-1",
+        reload: Reload::No,
+        means: "Connected clients, all listeners together.",
+        carry: Carry::Int(|draft| &mut draft.global.global_max_connections),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "global_max_clients",
+        takes: Takes::Int {
+            min: i32::MIN as i64,
+            max: i32::MAX as i64,
+            words: "a number of sessions; -1 for no limit",
+        },
+        default: "-1",
+        reload: Reload::No,
+        means: "Sessions, their clients connected or not.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_inflight_messages",
+        takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535; 0 for no limit" },
+        default: "20",
+        reload: Reload::No,
+        means: "QoS 1 and 2 messages under way to one client at a time.",
+        carry: Carry::Int(|draft| &mut draft.global.max_inflight_messages),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_inflight_bytes",
+        takes: Takes::Int { min: 0, max: i64::MAX, words: "a number of bytes; 0 for no limit" },
+        default: "0",
+        reload: Reload::No,
+        means: "Bytes under way to one client at a time.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_queued_messages",
+        takes: Takes::Int { min: i32::MIN as i64, max: i32::MAX as i64, words: "a number of messages; 0 for no limit" },
+        default: "1000",
+        reload: Reload::No,
+        means: "Messages that wait for one client beyond those under way.",
+        carry: Carry::Int(|draft| &mut draft.global.max_queued_messages),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_queued_bytes",
+        takes: Takes::Int { min: 0, max: i64::MAX, words: "a number of bytes; 0 for no limit" },
+        default: "0",
+        reload: Reload::No,
+        means: "Bytes that wait for one client beyond those under way.",
+        carry: Carry::Int(|draft| &mut draft.global.max_queued_bytes),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_keepalive",
+        takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535 seconds; 0 for no limit" },
+        default: "0",
+        reload: Reload::No,
+        means: "The longest keep-alive a client may have; MQTT 5.0 clients are told, others are refused.",
+        carry: Carry::Int(|draft| &mut draft.global.max_keepalive),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_packet_size",
+        takes: Takes::Int { min: 20, max: i32::MAX as i64, words: "20 bytes or more" },
+        default: "2000000",
+        reload: Reload::No,
+        means: "The largest packet that is taken from a client.",
+        carry: Carry::Int(|draft| &mut draft.global.max_packet_size),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "message_size_limit",
+        takes: Takes::Int { min: 0, max: 268_435_455, words: "0 to 268435455 bytes; 0 for no limit" },
+        default: "0",
+        means: "The largest payload; a larger message is acknowledged and dropped.",
+        carry: Carry::Int(|draft| &mut draft.global.message_size_limit),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "memory_limit",
+        takes: Takes::Int { min: 0, max: i64::MAX, words: "a number of bytes" },
+        default: "none",
+        means: "Refuse to take more memory than this.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "packet_buffer_size",
+        aliases: &["websockets_headers_size"],
+        takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535 bytes" },
+        default: "4096",
+        reload: Reload::No,
+        means: "The size of read buffers.",
+        carry: Carry::Ignored("nightjar keeps no buffer for a connection"),
+        ..PLAIN
+    },
+];

@@ -1,0 +1,264 @@
+//! Ports, and what holds for those who come in there.
+
+use super::security::listener_auto_id_prefix;
+use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
+use crate::draft::{Draft, ListenerDraft};
+use crate::fault::{Level, shown};
+use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
+use crate::{Fault, ProtocolVersions, SocketDomain, values};
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "listener",
+        takes: Takes::Form("a port, and optionally an address or a host name"),
+        default: "none: local-only mode",
+        repeatable: true,
+        reload: Reload::No,
+        means: "Listens on a port; the options below it speak of this listener.",
+        carry: Carry::Own(listener),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "port",
+        takes: Takes::Int { min: 1, max: 65_535, words: "1 to 65535" },
+        default: "1883",
+        reload: Reload::No,
+        deprecated: Some("Please use 'listener' instead."),
+        means: "The port of the default listener.",
+        carry: Carry::Own(port),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "bind_address",
+        default: "all",
+        reload: Reload::No,
+        deprecated: Some("Please use 'listener' instead."),
+        means: "The address of the default listener.",
+        carry: Carry::Own(bind_address),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "protocol",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Form("mqtt; websockets and http_api not yet"),
+        default: "mqtt",
+        reload: Reload::No,
+        means: "What is spoken on this port.",
+        carry: Carry::Own(protocol),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "socket_domain",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Form("ipv4 or ipv6"),
+        default: "both",
+        reload: Reload::No,
+        means: "Which of a host name's addresses to listen on.",
+        carry: Carry::Own(socket_domain),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_connections",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Int { min: i32::MIN as i64, max: i32::MAX as i64, words: "a number of clients; -1 for no limit" },
+        default: "-1",
+        means: "Connected clients of this listener.",
+        carry: Carry::Int(|draft| &mut draft.listener().max_connections),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_qos",
+        aliases: &["maximum_qos"],
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Int { min: 0, max: 2, words: "0, 1 or 2" },
+        default: "2",
+        means: "The highest QoS a client may publish at.",
+        carry: Carry::Int(|draft| &mut draft.listener().max_qos),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_topic_alias",
+        scope: Scope::Listener,
+        takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535" },
+        default: "10",
+        means: "How many topic aliases an MQTT 5.0 client may use.",
+        carry: Carry::Int(|draft| &mut draft.listener().max_topic_alias),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "max_topic_alias_broker",
+        scope: Scope::Listener,
+        takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535" },
+        default: "10",
+        means: "How many topic aliases the broker uses towards a client.",
+        carry: Carry::Int(|draft| &mut draft.listener().max_topic_alias_broker),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "accept_protocol_versions",
+        scope: Scope::Listener,
+        takes: Takes::Form("a list of 3, 4 and 5, as in 4,5"),
+        default: "3,4,5",
+        means: "Which versions of MQTT are spoken: 3.1, 3.1.1, 5.0.",
+        carry: Carry::Own(accept_protocol_versions),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "listener_allow_anonymous",
+        scope: Scope::Listener,
+        takes: Takes::Bool,
+        default: "as allow_anonymous",
+        means: "Whether a client of this listener may come in without a user name.",
+        carry: Carry::Bool(|draft| &mut draft.listener().allow_anonymous),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "listener_auto_id_prefix",
+        scope: Scope::Listener,
+        takes: Takes::Form("text of at most 50 bytes"),
+        default: "as auto_id_prefix",
+        means: "Begins the identifiers made for clients of this listener.",
+        carry: Carry::Own(listener_auto_id_prefix),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "mount_point",
+        scope: Scope::Listener,
+        default: "none",
+        means: "Stands in front of every topic of this listener's clients.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "bind_interface",
+        scope: Scope::ListenerOrDefault,
+        default: "any",
+        reload: Reload::No,
+        means: "Listen on this network interface only.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "use_username_as_clientid",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Bool,
+        default: "false",
+        means: "The user name takes the place of the Client Identifier.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "enable_proxy_protocol",
+        scope: Scope::Listener,
+        takes: Takes::Form("1 or 2"),
+        default: "off",
+        reload: Reload::No,
+        means: "Expect the header of the PROXY protocol, with the real address of the client.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "proxy_protocol_v2_require_tls",
+        scope: Scope::Listener,
+        takes: Takes::Bool,
+        default: "false",
+        reload: Reload::No,
+        means: "Refuse what the proxy did not receive over TLS.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "http_dir",
+        scope: Scope::Listener,
+        takes: Takes::Path,
+        default: "none",
+        reload: Reload::No,
+        means: "Files that an http_api listener serves.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "websockets_origin",
+        scope: Scope::Listener,
+        default: "any",
+        repeatable: true,
+        means: "Which Origin headers are accepted.",
+        ..PLAIN
+    },
+];
+
+fn listener(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let port = values::integer(option.name, line, PORT)?;
+    let address = line.words().nth(1).map(|address| draft.located(address.to_owned()));
+    match (port, &address) {
+        (0, None) => {
+            return Err(Fault::told(
+                "A listener with port 0 must provide a Unix socket path.",
+                "Write a port from 1 to 65535.",
+            ));
+        }
+        (0, Some(_)) => return Err(Fault::NotYet { name: "listener 0".to_owned(), instead: None }),
+        _ => {}
+    }
+    let port = Some(draft.located(port));
+    draft.current = Some(draft.listeners.len());
+    draft.listeners.push(ListenerDraft { port, address, ..ListenerDraft::default() });
+    Ok(())
+}
+
+/// Port 0 is a Unix socket's, for which there are words of their own.
+const PORT: Takes = Takes::Int { min: 0, max: 65_535, words: "a port from 1 to 65535" };
+
+fn port(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let port = values::integer(option.name, line, option.takes)?;
+    let port = draft.located(port);
+    if draft.default_listener().port.replace(port).is_some() && !draft.overriding {
+        draft.warn(
+            Level::Warning,
+            "Warning: Default listener port specified multiple times. Only the latest will be used.",
+        );
+    }
+    Ok(())
+}
+
+fn bind_address(draft: &mut Draft, _: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    const NAME: &str = "default listener bind_address";
+    let address = text_of(NAME, line, VALUE_BYTES_MAX)?.to_owned();
+    draft.set_text(|draft| &mut draft.default_listener().address, NAME, address)
+}
+
+fn protocol(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    match values::word(option.name, line)? {
+        "mqtt" => {
+            draft.listener();
+            Ok(())
+        }
+        "websockets" | "http_api" => {
+            Err(Fault::NotYet { name: "protocol websockets".to_owned(), instead: Some("mqtt".to_owned()) })
+        }
+        other => Err(values::invalid(option.name, other, "mqtt")),
+    }
+}
+
+fn socket_domain(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    draft.listener().socket_domain = match values::word(option.name, line)? {
+        "ipv4" => SocketDomain::Ipv4,
+        "ipv6" => SocketDomain::Ipv6,
+        other => {
+            return Err(Fault::told(
+                format!("Invalid socket_domain value \"{}\" in configuration.", shown(other)),
+                "It takes ipv4 or ipv6.",
+            ));
+        }
+    };
+    Ok(())
+}
+
+fn accept_protocol_versions(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let text = text_of(option.name, line, VALUE_BYTES_MAX)?;
+    let mut versions = ProtocolVersions { v31: false, v311: false, v5: false };
+    for version in text.split([',', ' ']).filter(|version| !version.is_empty()) {
+        match version {
+            "3" => versions.v31 = true,
+            "4" => versions.v311 = true,
+            "5" => versions.v5 = true,
+            _ => return Err(values::invalid(option.name, text, &option.takes.to_string())),
+        }
+    }
+    draft.listener().protocol_versions = Some(versions);
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! What is logged, and where to.
+
+use super::{Carry, OptionSpec, PLAIN, Takes};
+use crate::draft::{Draft, LogDestinations};
+use crate::lines::Line;
+use crate::log::LogTypes;
+use crate::{Fault, Located, values};
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "log_dest",
+        takes: Takes::Form("stdout, stderr, none, or file and a path; syslog, topic, dlt and android not yet"),
+        default: "stderr",
+        repeatable: true,
+        means: "Where the log goes.",
+        carry: Carry::Own(log_dest),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "log_type",
+        takes: Takes::Form(
+            "debug, error, warning, notice, information, subscribe, unsubscribe, websockets, internal, none or all",
+        ),
+        default: "error, warning, notice and information",
+        repeatable: true,
+        means: "What is logged.",
+        carry: Carry::Own(log_type),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "log_timestamp",
+        takes: Takes::Bool,
+        default: "true",
+        means: "Put the time in front of each line.",
+        carry: Carry::Bool(|draft| &mut draft.global.log_timestamp),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "log_timestamp_format",
+        takes: Takes::Form("text in the words of strftime"),
+        default: "seconds since 1970",
+        means: "How that time is written.",
+        carry: Carry::Text(|draft| &mut draft.global.log_timestamp_format),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "connection_messages",
+        takes: Takes::Bool,
+        default: "true",
+        means: "Log clients that come and go.",
+        carry: Carry::Bool(|draft| &mut draft.global.connection_messages),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "log_facility",
+        takes: Takes::Int { min: 0, max: 7, words: "0 to 7" },
+        default: "daemon",
+        means: "The facility of syslog.",
+        ..PLAIN
+    },
+];
+
+fn log_dest(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let word = values::word(option.name, line)?;
+    let file = if word == "file" { Some(file_of(line)?) } else { None };
+    let at = draft.place();
+    let overriding = draft.overriding;
+    let log = &mut draft.global.log_dest;
+    log.given = true;
+    match word {
+        "stderr" => log.stderr = true,
+        "stdout" => log.stdout = true,
+        "none" => *log = LogDestinations { given: true, ..LogDestinations::default() },
+        "file" => {
+            if let (Some(first), false) = (&log.file, overriding) {
+                return Err(Fault::told(
+                    "Duplicate \"log_dest file\" value.",
+                    format!("It was given first at {}; keep one of the two.", first.at),
+                ));
+            }
+            log.file = file.map(|path| Located::new(path, at));
+        }
+        "syslog" | "topic" | "dlt" | "android" => {
+            return Err(Fault::NotYet { name: format!("log_dest {word}"), instead: None });
+        }
+        other => return Err(values::invalid(option.name, other, "stdout, stderr, none, or file and a path")),
+    }
+    Ok(())
+}
+
+/// What follows `file` and its blank: a path may hold blanks.
+fn file_of(line: &Line) -> Result<String, Fault> {
+    let after = line.text().and_then(|text| text.strip_prefix("file")).unwrap_or_default();
+    let path = Line { name: line.name, rest: after }.text().map(str::to_owned);
+    path.ok_or_else(|| Fault::told("Empty \"log_dest file\" value in configuration.", "Write the path after it."))
+}
+
+fn log_type(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let word = values::word(option.name, line)?;
+    let types = draft.global.log_types.unwrap_or(LogTypes::NONE).with(word);
+    let types = types.ok_or_else(|| values::invalid(option.name, word, &option.takes.to_string()))?;
+    draft.global.log_types = Some(types);
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! Every option of mosquitto 2.1.2, each described once.
+//!
+//! The parser walks this table; its errors, the manual and `check` are made from it. An option that is
+//! carried out holds the way to its place in the draft, so none can be called carried out without being so.
+
+mod bridge;
+mod general;
+mod limits;
+mod listener;
+mod log;
+mod plugin;
+mod security;
+mod tls;
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use crate::Fault;
+use crate::draft::{Draft, Written};
+use crate::lines::Line;
+
+/// One option: what it is called, where it may stand, what it takes, what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSpec {
+    /// As written in the file. A name that ends in `*` stands for all that begin like it.
+    pub name: &'static str,
+    /// Other names for the same.
+    pub aliases: &'static [&'static str],
+    /// Where it may stand.
+    pub scope: Scope,
+    /// What may follow the name.
+    pub takes: Takes,
+    /// What holds when it is not given; for people, except where [`Status::NotYet`] compares with it.
+    pub default: &'static str,
+    /// A second line adds to the first.
+    pub repeatable: bool,
+    /// Whether SIGHUP applies a new value (as mosquitto 2.1.2 does, not as its manual says).
+    pub reload: Reload,
+    /// What mosquitto says after "... will be removed in version 3.0."
+    pub deprecated: Option<&'static str>,
+    /// One sentence.
+    pub means: &'static str,
+    pub(crate) carry: Carry,
+}
+
+/// Where an option may stand, and what it then speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Anywhere; speaks of the whole broker.
+    Global,
+    /// Anywhere; speaks of the listener above it with `per_listener_settings true`, else of the whole broker.
+    Security,
+    /// Below a `listener`, of which it speaks.
+    Listener,
+    /// Below a `listener`, or before any: then it speaks of the default listener on port 1883.
+    ListenerOrDefault,
+    /// Below a `connection`.
+    Bridge,
+    /// Below a `plugin`.
+    Plugin,
+}
+
+/// What follows an option's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// `true` `1` `false` `0`
+    Bool,
+    /// A whole number within these bounds, said in words.
+    Int {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
+        /// For people, with the unit.
+        words: &'static str,
+    },
+    /// The rest of the line.
+    Text,
+    /// The rest of the line, a file or a folder.
+    Path,
+    /// Something with a form of its own, said in words.
+    Form(&'static str),
+}
+
+/// Whether SIGHUP applies a new value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It does.
+    Yes,
+    /// Only a new start does.
+    No,
+}
+
+/// What nightjar does about an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// What mosquitto does.
+    Carried,
+    /// Refuses it by name, unless it asks for what is done anyway.
+    NotYet,
+    /// Accepts it, and says at every start that nothing outlives the process.
+    InMemoryOnly,
+    /// Accepts it and does nothing, for the reason given.
+    Ignored(&'static str),
+}
+
+/// How a value comes into the draft.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Carry {
+    Bool(fn(&mut Draft) -> &mut Written<bool>),
+    Int(fn(&mut Draft) -> &mut Written<i64>),
+    Text(fn(&mut Draft) -> &mut Written<String>),
+    /// A form or an effect of its own.
+    Own(fn(&mut Draft, &OptionSpec, &Line) -> Result<(), Fault>),
+    NotYet,
+    InMemoryOnly,
+    /// The reason; said as a warning when it begins with "Warning".
+    Ignored(&'static str),
+}
+
+/// What most options are: the rows say only what differs.
+const PLAIN: OptionSpec = OptionSpec {
+    name: "",
+    aliases: &[],
+    scope: Scope::Global,
+    takes: Takes::Text,
+    default: "",
+    repeatable: false,
+    reload: Reload::Yes,
+    deprecated: None,
+    means: "",
+    carry: Carry::NotYet,
+};
+
+/// All options, by theme, in the order of the manual.
+pub fn options() -> &'static [OptionSpec] {
+    static ALL: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| {
+        [
+            general::OPTIONS,
+            security::OPTIONS,
+            limits::OPTIONS,
+            log::OPTIONS,
+            listener::OPTIONS,
+            tls::OPTIONS,
+            plugin::OPTIONS,
+            bridge::OPTIONS,
+        ]
+        .concat()
+    });
+    &ALL
+}
+
+/// The option that is called `name`, by any of its names.
+pub fn find(name: &str) -> Option<&'static OptionSpec> {
+    options().iter().find(|option| option.is_called(name))
+}
+
+impl OptionSpec {
+    /// What nightjar does about it.
+    pub fn status(&self) -> Status {
+        match self.carry {
+            Carry::Bool(_) | Carry::Int(_) | Carry::Text(_) | Carry::Own(_) => Status::Carried,
+            Carry::NotYet => Status::NotYet,
+            Carry::InMemoryOnly => Status::InMemoryOnly,
+            Carry::Ignored(why) => Status::Ignored(why),
+        }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        std::iter::once(&self.name).chain(self.aliases).any(|own| match own.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => *own == name,
+        })
+    }
+}
+
+impl fmt::Display for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "true or false",
+            Self::Int { words, .. } | Self::Form(words) => words,
+            Self::Text => "text",
+            Self::Path => "a path",
+        })
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Global => "broker",
+            Self::Security => "broker, or listener with per_listener_settings",
+            Self::Listener => "listener",
+            Self::ListenerOrDefault => "listener, or the default one",
+            Self::Bridge => "connection",
+            Self::Plugin => "plugin",
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! TLS of a listener, with certificates and with pre-shared keys.
+
+use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
+use crate::draft::Draft;
+use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
+use crate::{Fault, TlsVersion, values};
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "certfile",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Path,
+        default: "none",
+        means: "The server's certificate and those between it and its root, PEM; turns TLS on.",
+        carry: Carry::Text(|draft| &mut draft.listener().certfile),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "keyfile",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Path,
+        default: "none",
+        means: "The private key of that certificate, PEM.",
+        carry: Carry::Text(|draft| &mut draft.listener().keyfile),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "cafile",
+        scope: Scope::Listener,
+        takes: Takes::Path,
+        default: "none",
+        reload: Reload::No,
+        means: "Roots that the certificates of clients must lead to, PEM.",
+        carry: Carry::Text(|draft| &mut draft.listener().cafile),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "capath",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Path,
+        default: "none",
+        reload: Reload::No,
+        means: "The same as a folder of PEM files.",
+        carry: Carry::Text(|draft| &mut draft.listener().capath),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "require_certificate",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Bool,
+        default: "false",
+        reload: Reload::No,
+        means: "Only a client with a certificate may come in.",
+        carry: Carry::Bool(|draft| &mut draft.listener().require_certificate),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "tls_version",
+        scope: Scope::Listener,
+        takes: Takes::Form("tlsv1.2 or tlsv1.3"),
+        default: "tlsv1.2",
+        reload: Reload::No,
+        means: "The oldest version of TLS that is spoken.",
+        carry: Carry::Own(tls_version),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "psk_hint",
+        scope: Scope::ListenerOrDefault,
+        default: "none",
+        reload: Reload::No,
+        means: "Turns TLS-PSK on; the text is told to clients, which mostly ignore it.",
+        carry: Carry::Text(|draft| &mut draft.listener().psk_hint),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "ciphers",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Form("a list in the words of OpenSSL"),
+        default: "the defaults of OpenSSL",
+        reload: Reload::No,
+        means: "Cipher suites for TLS-PSK; for certificates the suites are fixed and a warning says so.",
+        carry: Carry::Text(|draft| &mut draft.listener().ciphers),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "ciphers_tls1.3",
+        scope: Scope::ListenerOrDefault,
+        default: "all",
+        reload: Reload::No,
+        means: "Cipher suites of TLS 1.3.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "crlfile",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Path,
+        default: "none",
+        means: "Certificates of clients that are no longer good.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "dhparamfile",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Path,
+        default: "none",
+        means: "Once the parameters of a key exchange.",
+        carry: Carry::Ignored("Warning: The 'dhparamfile' option is no longer required."),
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "disable_client_cert_date_checks",
+        scope: Scope::Listener,
+        takes: Takes::Bool,
+        default: "false",
+        reload: Reload::No,
+        means: "Accept certificates of clients outside their dates.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "use_identity_as_username",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Bool,
+        default: "false",
+        means: "The name in the certificate, or the PSK identity, is the user name, and no password is asked for.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "use_subject_as_username",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Bool,
+        default: "false",
+        means: "The whole subject of the certificate is the user name, and no password is asked for.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "tls_engine",
+        scope: Scope::ListenerOrDefault,
+        default: "none",
+        reload: Reload::No,
+        means: "The OpenSSL engine that holds the key.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "tls_engine_kpass_sha1",
+        scope: Scope::ListenerOrDefault,
+        default: "none",
+        reload: Reload::No,
+        means: "The hash of that engine's password.",
+        ..PLAIN
+    },
+    OptionSpec {
+        name: "tls_keyform",
+        scope: Scope::ListenerOrDefault,
+        takes: Takes::Form("pem or engine"),
+        default: "pem",
+        reload: Reload::No,
+        means: "Whether keyfile is a file or a name that the engine knows.",
+        ..PLAIN
+    },
+];
+
+fn tls_version(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let text = text_of(option.name, line, VALUE_BYTES_MAX)?;
+    let version = match text {
+        "tlsv1.2" => TlsVersion::V12,
+        "tlsv1.3" => TlsVersion::V13,
+        other => return Err(values::invalid(option.name, other, &option.takes.to_string())),
+    };
+    draft.listener().tls_version = Some(version);
+    Ok(())
+}

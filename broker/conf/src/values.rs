@@ -1,0 +1,77 @@
+//! Values as mosquitto reads them.
+
+use crate::fault::shown;
+use crate::lines::Line;
+use crate::{Fault, Takes};
+
+/// `true` `1` `false` `0` and nothing else.
+pub(crate) fn boolean(name: &str, line: &Line) -> Result<bool, Fault> {
+    match word(name, line)? {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(invalid(name, other, "true or false")),
+    }
+}
+
+/// A number as C's `strtol` with base 0 reads it: decimal, `0x` hexadecimal, `0` octal.
+pub(crate) fn integer(name: &str, line: &Line, takes: Takes) -> Result<i64, Fault> {
+    let word = word(name, line)?;
+    let number = strtol(word).map_err(|fault| match fault {
+        NumberFault::NotANumber => {
+            Fault::NotANumber { name: name.to_owned(), value: shown(word), takes: takes.to_string() }
+        }
+        NumberFault::OutOfRange => Fault::OutOfRange { name: name.to_owned(), takes: takes.to_string() },
+    })?;
+    match takes {
+        Takes::Int { min, max, .. } if !(min..=max).contains(&number) => Err(invalid(name, word, &takes.to_string())),
+        _ => Ok(number),
+    }
+}
+
+pub(crate) fn word<'a>(name: &str, line: &Line<'a>) -> Result<&'a str, Fault> {
+    line.word().ok_or_else(|| Fault::Empty { name: name.to_owned() })
+}
+
+pub(crate) fn invalid(name: &str, value: &str, takes: &str) -> Fault {
+    Fault::Invalid { name: name.to_owned(), value: shown(value), takes: takes.to_owned() }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NumberFault {
+    NotANumber,
+    OutOfRange,
+}
+
+fn strtol(word: &str) -> Result<i64, NumberFault> {
+    let (negative, digits) = match word.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let (base, digits) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => (16, hex),
+        None if digits.len() > 1 && digits.starts_with('0') => (8, digits),
+        None => (10, digits),
+    };
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(base)) {
+        return Err(NumberFault::NotANumber);
+    }
+    let number = i64::from_str_radix(digits, base).map_err(|_| NumberFault::OutOfRange)?;
+    Ok(if negative { -number } else { number })
+}
+
+/// `14d` and its like in seconds: a number and one of `h d w m y`; `m` is 30 days.
+pub(crate) fn duration_s(word: &str) -> Option<u64> {
+    let unit = word.chars().next_back()?;
+    let number: u64 = word.get(..word.len() - unit.len_utf8())?.parse().ok()?;
+    const DAY: u64 = 86_400;
+    let unit_s = match unit {
+        's' => 1,
+        'h' => 3_600,
+        'd' => DAY,
+        'w' => 7 * DAY,
+        'm' => 30 * DAY,
+        'y' => 365 * DAY,
+        _ => return None,
+    };
+    number.checked_mul(unit_s).filter(|seconds| *seconds > 0)
+}
