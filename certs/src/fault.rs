@@ -78,11 +78,10 @@ pub(crate) fn certificate_alert(alert: AlertDescription) -> Option<&'static str>
 fn certificate_fault(cause: &CertificateError) -> TlsFault {
     use CertificateError as C;
     match cause {
-        C::UnknownIssuer => TlsFault::ClientCertificateUnknownCa,
         C::Expired | C::ExpiredContext { .. } => TlsFault::ClientCertificateExpired,
         C::NotValidYet | C::NotValidYetContext { .. } => TlsFault::ClientCertificateNotYetValid,
         // Another CA with the same name made it.
-        C::BadSignature => TlsFault::ClientCertificateUnknownCa,
+        C::UnknownIssuer | C::BadSignature => TlsFault::ClientCertificateUnknownCa,
         other => TlsFault::ClientCertificateBad(other.to_string()),
     }
 }

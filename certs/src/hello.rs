@@ -306,7 +306,7 @@ mod tests {
         body.extend([7; 32]);
         body.push(0);
         body.extend((suites.len() as u16 * 2).to_be_bytes());
-        suites.iter().for_each(|suite| body.extend(suite.to_be_bytes()));
+        body.extend(suites.iter().flat_map(|suite| suite.to_be_bytes()));
         body.extend([1, 0]);
         let mut listed = Vec::new();
         for (kind, content) in extensions {
@@ -337,7 +337,7 @@ mod tests {
 
     fn versions(versions: &[u16]) -> (u16, Vec<u8>) {
         let mut content = vec![versions.len() as u8 * 2];
-        versions.iter().for_each(|version| content.extend(version.to_be_bytes()));
+        content.extend(versions.iter().flat_map(|version| version.to_be_bytes()));
         (43, content)
     }
 

@@ -158,7 +158,7 @@ fn server_certificate(chain: &[LoadedCertificate], authorities: &[LoadedCertific
     let mut findings: Vec<Finding> = chain
         .iter()
         .filter_map(|loaded| Summary::of(loaded).ok())
-        .flat_map(|summary| validity(&summary, now))
+        .filter_map(|summary| validity(&summary, now))
         .collect();
     let Some(summary) = chain.first().and_then(|first| Summary::of(first).ok()) else { return findings };
     if summary.names.is_empty() {

@@ -93,16 +93,15 @@ pub fn sections(text: &[u8]) -> Result<Vec<Section>, PemFault> {
 /// Encodes one section, 64 characters to a line.
 pub fn encode(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);
-    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut lines = vec![format!("-----BEGIN {label}-----")];
     let mut rest = body.as_str();
     while !rest.is_empty() {
         let (line, tail) = rest.split_at(rest.len().min(64));
-        text.push_str(line);
-        text.push('\n');
+        lines.push(line.to_owned());
         rest = tail;
     }
-    text.push_str(&format!("-----END {label}-----\n"));
-    text
+    lines.push(format!("-----END {label}-----\n"));
+    lines.join("\n")
 }
 
 /// The label of a `-----BEGIN x-----` or `-----END x-----` line.

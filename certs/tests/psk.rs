@@ -4,7 +4,7 @@ use certs::{
     BrokerFault, CertError, PskFault, PskOutcome, describe_broker_psk_failure, describe_psk_failure,
     psk_client_context, psk_outcome, psk_server_context,
 };
-use openssl::ssl::{Error, Ssl, SslContext, SslStream};
+use openssl::ssl::{Error, Ssl, SslCipherRef, SslContext, SslStream};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ fn a_client_with_any_one_of_the_suites_comes_in_and_is_heard() {
         assert_eq!(met.outcome, Some(PskOutcome::Known(IDENTITY.to_owned())), "{suite}");
         let mut here = met.server.unwrap_or_else(|error| panic!("{suite}: {error}"));
         let mut there = met.client.unwrap_or_else(|error| panic!("{suite}: {error}"));
-        assert_eq!(here.ssl().current_cipher().map(|cipher| cipher.name()), Some(*suite));
+        assert_eq!(here.ssl().current_cipher().map(SslCipherRef::name), Some(*suite));
         assert_eq!(here.ssl().version_str(), "TLSv1.2");
         assert_eq!(there.ssl().psk_identity_hint(), Some(&b"true"[..]), "{suite}");
         there.write_all(b"CONNECT").expect("sent");
@@ -105,7 +105,7 @@ fn suites_that_cost_a_stranger_nothing_and_us_much_must_be_asked_for() {
 #[test]
 fn forward_secrecy_is_chosen_when_the_client_has_it() {
     let met = meet(&server(None), &client(IDENTITY, &KEY, Some("PSK:@SECLEVEL=0")));
-    let suite = met.server.expect("a handshake").ssl().current_cipher().map(|cipher| cipher.name());
+    let suite = met.server.expect("a handshake").ssl().current_cipher().map(SslCipherRef::name);
     assert_eq!(suite, Some("ECDHE-PSK-CHACHA20-POLY1305"));
 }
 
@@ -150,7 +150,7 @@ fn after(bytes: &[u8]) -> PskFault {
     there.write_all(bytes).expect("sent");
     there.shutdown(std::net::Shutdown::Write).expect("closed");
     let (done, outcome) = shake(Ssl::new(&server(None)).expect("a server"), here, SslStream::accept);
-    describe_psk_failure(&done.err().expect("no handshake"), outcome.as_ref())
+    describe_psk_failure(&done.expect_err("no handshake"), outcome.as_ref())
 }
 
 #[test]

@@ -5,9 +5,12 @@ use certs::{
     BrokerFault, CaSource, CertError, CertificateTls, ServerFiles, TlsFault, TlsVersion, client_config,
     describe_broker_tls_failure, describe_tls_failure, server_config,
 };
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, SupportedProtocolVersion};
 use rustls::{ClientConfig, ClientConnection, Connection, HandshakeKind, ServerConfig, ServerConnection};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -61,7 +64,8 @@ impl Office {
 
     /// Runs the openssl program in the office; its own words when it fails.
     fn openssl(&self, arguments: &str) -> String {
-        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(&self.0).output();
+        let output =
+            Command::new("openssl").args(arguments.split(' ')).current_dir(&self.0).stdin(Stdio::null()).output();
         let output = output.expect("the openssl program is installed");
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "openssl {arguments}: {said}");
@@ -274,17 +278,49 @@ fn a_hello_without_a_common_suite_and_what_is_no_hello_are_told_apart() {
     assert!(fault(b"GET / HTTP/1.1\r\n\r\n").to_string().contains("Encryption Mode to Certificate"));
 }
 
+#[test]
+fn openssls_client_is_let_in_with_a_certificate_and_verifies_ours() {
+    let office = Office::new();
+    openssls_client_comes_in(&office);
+    // Of version 1 and with RSA keys, as mosquitto's manual makes them.
+    as_in_mosquittos_manual(&office, "server", HOST);
+    as_in_mosquittos_manual(&office, "router", "router");
+    openssls_client_comes_in(&office);
+}
+
+fn openssls_client_comes_in(office: &Office) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let config = server_config(&office.server_files(true)).expect("a server");
+    let versions = ["-tls1_2", "-tls1_3"];
+    let door = std::thread::spawn(move || {
+        for _ in versions {
+            let (mut socket, _) = listener.accept().expect("a client");
+            let mut server = ServerConnection::new(config.clone()).expect("a server");
+            server.complete_io(&mut socket).expect("a handshake");
+            assert!(server.peer_certificates().is_some());
+            server.send_close_notify();
+            server.complete_io(&mut socket).expect("a farewell");
+        }
+    });
+    for version in versions {
+        let said = office.openssl(&format!(
+            "s_client -connect 127.0.0.1:{port} {version} -CAfile ca.crt -cert router.crt -key router.key \
+             -verify_hostname {HOST} -verify_return_error"
+        ));
+        assert!(said.contains("Verify return code: 0 (ok)"), "{version}: {said}");
+    }
+    door.join().expect("both came in");
+}
+
 /// mosquitto-tls(7) makes its certificates like this: version 1, no names but the CN.
 fn as_in_mosquittos_manual(office: &Office, stem: &str, common_name: &str) {
-    office.openssl("version");
     let new = format!("req -new -newkey rsa:2048 -nodes -subj /CN={common_name} -keyout {stem}.key -out {stem}.csr");
     office.openssl(&new);
     let sign = format!("x509 -req -in {stem}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 5 -out {stem}.crt");
     office.openssl(&sign);
     let shown = office.openssl(&format!("x509 -in {stem}.crt -noout -text"));
-    if !shown.contains("Version: 1 ") {
-        panic!("this openssl makes other certificates than mosquitto's manual expects: {shown}");
-    }
+    assert!(shown.contains("Version: 1 "), "this openssl makes other certificates than those of 3.0: {shown}");
 }
 
 #[test]
@@ -292,21 +328,42 @@ fn certificates_made_as_in_mosquittos_manual_are_good_on_both_sides() {
     let office = Office::new();
     as_in_mosquittos_manual(&office, "server", HOST);
     as_in_mosquittos_manual(&office, "router", "router");
-    for only_12 in [false, true] {
-        let mut files = office.server_files(true);
-        files.min_version = if only_12 { TlsVersion::Tls12 } else { TlsVersion::Tls13 };
-        let mut tls = office.client(Some("router"));
-        tls.min_version = files.min_version;
-        let mut server = ServerConfig::clone(&server_config(&files).expect("a server"));
-        server.max_fragment_size = None;
-        let met = meet(&Arc::new(server), &client_config(&tls).expect("a client"), &tls, HOST);
-        assert!(met.client.is_ok(), "{:?}", met.client.err());
-        assert!(met.server.is_ok(), "{:?}", met.server.err());
-    }
+    let met = meet_files(&office.server_files(true), &office.client(Some("router")), HOST);
+    assert!(met.client.is_ok(), "{:?}", met.client.err());
+    assert!(met.server.is_ok(), "{:?}", met.server.err());
     let met = meet_files(&office.server_files(true), &office.client(Some("router")), "other.example.org");
     assert_eq!(client_fault(&met), BrokerFault::WrongName(Vec::new()));
     let met = meet_files(&office.server_files(true), &office.client(Some("router")), "192.0.2.7");
     assert_eq!(client_fault(&met), BrokerFault::WrongName(Vec::new()));
+}
+
+/// A server of one version that shows one certificate and signs with the key of `keyfile`.
+fn signs_with(office: &Office, version: &'static SupportedProtocolVersion, keyfile: &str) -> Arc<ServerConfig> {
+    let chain = certs::load::certificates(&office.path("server.crt")).expect("a certificate");
+    let (_, key) = certs::load::private_key(&office.path(keyfile)).expect("a key");
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).expect("a key");
+    let certified = CertifiedKey::new(chain.into_iter().map(|loaded| loaded.der).collect(), key);
+    let config = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    Arc::new(config)
+}
+
+#[test]
+fn who_shows_an_old_certificate_must_have_its_key() {
+    let office = Office::new();
+    as_in_mosquittos_manual(&office, "server", HOST);
+    office.openssl("genpkey -algorithm RSA -out thief.key");
+    let tls = office.client(None);
+    let client = client_config(&tls).expect("a client");
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        assert!(meet(&signs_with(&office, version, "server.key"), &client, &tls, HOST).client.is_ok(), "{version:?}");
+        let met = meet(&signs_with(&office, version, "thief.key"), &client, &tls, HOST);
+        assert!(met.client.is_err(), "{version:?}");
+        assert!(matches!(met.client.err(), Some(rustls::Error::InvalidCertificate(CertificateError::BadSignature))));
+    }
 }
 
 #[test]
