@@ -110,3 +110,96 @@ impl PasswordFile {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$7$101$1jlWVUHT4+32r7xP$M3CTjWvBsW7QJ0i9GEzi90wvAueE/fCLReTPBQMhIlVG/+FV97Vk/BbriPqJYNp6clHD2c3OhfUM3a4N44Ti6g==";
+    const PASSWORD: &[u8] = b"cassiamqtt";
+
+    /// As Debian installs it; its passwords are not known.
+    const DEBIAN_EXAMPLE: &str = "\
+roger:$6$clQ4Ocu312S0qWgl$Cv2wUxgEN73c6C6jlBkswqR4AkHsvDLWvtEXZZ8NpsBLgP1WAo/qA+WXcmEN/mjDNgdUwcxRAveqNMs2xUVQYA==
+sub_client:$6$U+qg0/32F0g2Fh+n$fBPSkq/rfNyEQ/TkEjRgwGTTVBpvNhKSyGShovH9KHewsvJ731tD5Zx26IHhR5RYCICt0L9qBW0/KK31UkCliw==
+pub_client:$6$vxQ89y+7WrsnL2yn$fSPMmEZn9TSrC8s/jaPmxJ9NijWpkP2e7bMJLz78JXR1vW2x8+T3FZ23byJA6xs5Mt+LeOybAHwcUv0OCl40rA==
+";
+
+    fn file(text: &str) -> PasswordFile {
+        PasswordFile::parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{text:?}: {faults:?}"))
+    }
+
+    #[test]
+    fn the_file_that_debian_installs_is_read() {
+        let file = file(DEBIAN_EXAMPLE);
+        assert_eq!(file.users().collect::<Vec<_>>(), ["pub_client", "roger", "sub_client"]);
+    }
+
+    #[test]
+    fn a_user_comes_in_with_her_password_and_nobody_else_does() {
+        let file = file(&format!("# ours\r\n cassiamqtt : {HASH} \r\nnew user:{HASH}"));
+        assert_eq!(file.len(), 2);
+        assert!(file.verify("cassiamqtt", PASSWORD) && file.verify("new user", PASSWORD));
+        assert!(!file.verify("cassiamqtt", b"cassiamqt") && !file.verify("cassiamqtt", b""));
+        assert!(!file.verify("nobody", PASSWORD) && !file.verify("", PASSWORD) && !file.verify("# ours", PASSWORD));
+    }
+
+    #[test]
+    fn an_empty_file_lets_nobody_in() {
+        let file = file("");
+        assert!(file.is_empty() && !file.verify("", b"") && file.hash_of("").is_none());
+    }
+
+    #[test]
+    fn every_faulty_line_is_told_and_none_becomes_a_user_without_a_password() {
+        let rows = [
+            ("", "blank"),
+            ("  \t", "blank"),
+            ("roger", "no : between"),
+            ("roger:", "\"roger\" has no password"),
+            ("roger: ", "\"roger\" has no password"),
+            (":$7$", "no user name"),
+            ("roger:secret", "not a hash"),
+            ("roger:$6$", "cut off"),
+            ("roger:$5$a$b", "unknown kind"),
+            ("ro\u{1}ger:x", "control character"),
+            ("a:b:c", "not a hash"),
+        ];
+        let text: String = rows.iter().flat_map(|(line, _)| [line, "\n"]).collect();
+        let faults = PasswordFile::parse(text.as_bytes()).expect_err("faults");
+        assert_eq!(faults.len(), rows.len(), "{faults:?}");
+        for ((fault, (line, wanted)), number) in faults.iter().zip(rows).zip(1..) {
+            assert!(fault.line == number && fault.message.contains(wanted), "{line:?}: {fault} should hold {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_user_who_is_there_twice_is_a_fault_that_names_both_lines() {
+        let text = format!("roger:{HASH}\nanna:{HASH}\nroger :{HASH}\n");
+        let faults = PasswordFile::parse(text.as_bytes()).expect_err("a fault");
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].to_string(), "line 3: user \"roger\" is on line 1 already; take one of the two lines out");
+    }
+
+    #[test]
+    fn a_blank_line_at_the_end_is_a_fault_but_the_last_line_end_is_not() {
+        assert!(PasswordFile::parse(format!("roger:{HASH}\n").as_bytes()).is_ok());
+        assert!(PasswordFile::parse(format!("roger:{HASH}\n\n").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn messages_and_debug_show_no_password() {
+        for text in ["roger:hunter2", "hunter2", "roger:$hunter2$x", "a:$6$hunter2$hunter2", ":hunter2"] {
+            let faults = PasswordFile::parse(text.as_bytes()).expect_err("a fault");
+            assert!(!format!("{faults:?}").contains("hunter2"), "{text}: {faults:?}");
+        }
+        assert!(!format!("{:?}", file(&format!("roger:{HASH}"))).contains("M3CTjWv"));
+    }
+
+    #[test]
+    fn an_unknown_user_is_verified_against_the_costliest_hash() {
+        let file = file(&format!("{DEBIAN_EXAMPLE}cassiamqtt:{HASH}\n"));
+        let decoy = file.decoy.as_ref().map(ToString::to_string);
+        assert_eq!(decoy.as_deref(), Some(HASH));
+    }
+}

@@ -134,3 +134,87 @@ fn split_odd(digits: &[u8]) -> (usize, &[u8]) {
     let number = digits.get(zeros * 2..).unwrap_or_default();
     (zeros, number.strip_prefix(&[0]).unwrap_or(number))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> PskFile {
+        PskFile::parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{text:?}: {faults:?}"))
+    }
+
+    #[test]
+    fn identities_have_their_keys() {
+        let file = file("# ours\r\n\r\n cassia : 00aAfF \r\nwith space:01");
+        assert_eq!(file.key_of("cassia"), Some(&[0x00, 0xaa, 0xff][..]));
+        assert_eq!(file.key_of("with space"), Some(&[1][..]));
+        assert_eq!((file.key_of("# ours"), file.key_of("")), (None, None));
+        assert_eq!(file.len(), 2);
+    }
+
+    #[test]
+    fn the_file_that_debian_installs_is_read_and_its_odd_key_is_warned_of() {
+        let file = file("id:deadbeef\neasy:12345\n");
+        assert_eq!(file.key_of("id"), Some(&[0xde, 0xad, 0xbe, 0xef][..]));
+        assert_eq!(file.key_of("easy"), Some(&[0x01, 0x23, 0x45][..]));
+        assert_eq!(file.warnings().iter().map(|warning| warning.line).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn zeros_in_front_are_kept_as_mosquitto_keeps_them() {
+        let rows: [(&str, &[u8]); 8] = [
+            ("0012", &[0, 0x12]),
+            ("012", &[0x12]),
+            ("00012", &[0, 0x12]),
+            ("00", &[0]),
+            ("000", &[0]),
+            ("1", &[1]),
+            ("0001", &[0, 1]),
+            ("123", &[1, 0x23]),
+        ];
+        for (digits, wanted) in rows {
+            assert_eq!(bytes_of(digits).expect(digits).as_ref(), wanted, "{digits}");
+        }
+    }
+
+    #[test]
+    fn every_faulty_line_is_told_and_shows_no_key() {
+        let long_key = "0".repeat(2 * KEY_BYTES_MAX + 1);
+        let long_identity = "i".repeat(IDENTITY_BYTES_MAX + 1);
+        let rows = [
+            ("deadbeef".to_owned(), "no : between"),
+            (":deadbeef".into(), "no identity"),
+            ("a:".into(), "is empty"),
+            ("b:deadbeefx".into(), "hexadecimal"),
+            ("c:deadbeef:deadbeef".into(), "hexadecimal"),
+            ("d:dead beef".into(), "hexadecimal"),
+            ("e:0xdeadbeef".into(), "hexadecimal"),
+            (format!("f:{long_key}"), "513 bytes, but at most 512"),
+            (format!("{long_identity}:deadbeef"), "257 bytes, but at most 256"),
+        ];
+        let text: String = rows.iter().flat_map(|(line, _)| [line, "\n"]).collect();
+        let faults = PskFile::parse(text.as_bytes()).expect_err("faults");
+        assert_eq!(faults.len(), rows.len(), "{faults:?}");
+        for ((fault, (line, wanted)), number) in faults.iter().zip(rows).zip(1..) {
+            assert!(fault.line == number && fault.message.contains(wanted), "{line:?}: {fault} should hold {wanted}");
+            assert!(!fault.message.contains("dead"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_key_as_long_as_the_limit_is_read() {
+        let file = file(&format!("a:{}", "f".repeat(2 * KEY_BYTES_MAX)));
+        assert_eq!(file.key_of("a").map(<[u8]>::len), Some(KEY_BYTES_MAX));
+    }
+
+    #[test]
+    fn an_identity_that_is_there_twice_is_a_fault_that_names_both_lines() {
+        let faults = PskFile::parse(b"a:01\n\na:02\n").expect_err("a fault");
+        assert_eq!(faults[0].to_string(), "line 3: identity \"a\" is on line 1 already; take one of the two lines out");
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert_eq!(format!("{:?}", file("a:7777").keys), "{\"a\": Entry { line: 1, .. }}");
+    }
+}

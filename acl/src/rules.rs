@@ -21,7 +21,7 @@ use pattern::Pattern;
 pub struct Client<'a> {
     /// The Client Identifier, generated ones included.
     pub client_id: &'a str,
-    /// `None` for an anonymous client.
+    /// `None` for an anonymous client; an empty name is none, as it is to mosquitto.
     pub username: Option<&'a str>,
 }
 
@@ -157,6 +157,7 @@ impl Acl {
 
 impl Rules {
     fn allow(&self, client: Client<'_>, topic: TopicName<'_>, wish: Wish) -> bool {
+        let client = Client { username: client.username.filter(|name| !name.is_empty()), ..client };
         let own = match client.username {
             Some(name) => self.users.get(name),
             None => Some(&self.anonymous),

@@ -21,6 +21,9 @@ use crate::password_file::USER_NAME_BYTES_MAX;
 /// Warnings told of one file, for the same reason as [`crate::FAULTS_MAX`].
 const WARNINGS_MAX: usize = crate::FAULTS_MAX;
 
+/// How the filter of a shared subscription begins.
+const SHARE: &str = "$share/";
+
 /// What stands before the filter.
 #[derive(Clone, Copy, Debug)]
 enum Verb {
@@ -98,24 +101,26 @@ impl Reader {
             );
         }
         let own = self.own_rules();
-        match verb {
-            Verb::Deny => own.denied.push(filter),
-            Verb::Allow(access) => own.allowed.push((access, filter)),
+        match (verb, filter) {
+            (_, None) => {}
+            (Verb::Deny, Some(filter)) => own.denied.push(filter),
+            (Verb::Allow(access), Some(filter)) => own.allowed.push((access, filter)),
         }
         Ok(())
     }
 
     fn pattern(&mut self, line: Line<'_>, rest: &str) -> Result<(), LineFault> {
         let (verb, text) = verb_and_filter(line, "pattern", rest)?;
-        filter(line, text)?;
+        let filter = filter(line, text)?;
         self.warn_of_filter(line, text);
         let pattern = Pattern::new(text);
         if !pattern.names_the_client() {
             self.warn(line, format!("the pattern {text:?} holds neither %c nor %u: it is for every client alike"));
         }
-        match verb {
-            Verb::Deny => self.rules.patterns.denied.push(pattern),
-            Verb::Allow(access) => self.rules.patterns.allowed.push((access, pattern)),
+        match (verb, filter) {
+            (_, None) => {}
+            (Verb::Deny, Some(_)) => self.rules.patterns.denied.push(pattern),
+            (Verb::Allow(access), Some(_)) => self.rules.patterns.allowed.push((access, pattern)),
         }
         Ok(())
     }
@@ -130,16 +135,24 @@ impl Reader {
     fn warn_of_filter(&mut self, line: Line<'_>, text: &str) {
         if ["read", "write", "readwrite", "deny"].contains(&text) {
             self.warn(line, format!("{text:?} is taken for a topic, to be read and written; is the filter missing?"));
+        } else if text.contains(char::is_control) {
+            self.warn(
+                line,
+                format!(
+                    "no topic holds a tab or another control character, so {text:?} is for none; part the words with \
+                     spaces, not with tabs"
+                ),
+            );
         } else if holds_blank(text) {
             self.warn(
                 line,
                 format!(
-                    "the rest of the line is the filter: {text:?}, blanks included; words are parted by spaces, \
-                     and a comment must stand on a line of its own, which begins with #"
+                    "the rest of the line is the filter: {text:?}, blanks included; a comment must stand on a line of \
+                     its own, which begins with #"
                 ),
             );
         }
-        if text.starts_with("$share/") {
+        if text.starts_with(SHARE) {
             self.warn(
                 line,
                 format!("no message has the topic {text:?}; name the topics themselves, without $share and the group"),
@@ -177,17 +190,30 @@ fn verb_and_filter<'a>(line: Line<'_>, keyword: &str, rest: &'a str) -> Result<(
     Ok((verb, trim(filter)))
 }
 
-fn filter(line: Line<'_>, text: &str) -> Result<TopicFilterBuf, LineFault> {
-    match TopicFilter::new(text) {
-        Ok(filter) => Ok(filter.into()),
-        Err(_) if holds_blank(text) => Err(line.fault(format!(
-            "{text:?} is not a topic filter: the rest of the line is the filter, so a comment must stand on a line of \
-             its own, which begins with #"
-        ))),
-        Err(_) => Err(line.fault(format!(
-            "{text:?} is not a topic filter: + stands for a whole level and # for the last levels, as in a/+/b and a/#"
-        ))),
+/// `None` for a filter that mosquitto takes and that no message's topic can match.
+fn filter(line: Line<'_>, text: &str) -> Result<Option<TopicFilterBuf>, LineFault> {
+    if text.starts_with(SHARE) || text.contains(char::is_control) {
+        let rest = text.strip_prefix(SHARE).unwrap_or(text).replace(char::is_control, "_");
+        // Its wildcards must stand right all the same.
+        return if rest.is_empty() { Ok(None) } else { well_formed(line, &rest).map(|_| None) };
     }
+    well_formed(line, text).map(|filter| Some(filter.into()))
+}
+
+fn well_formed<'a>(line: Line<'_>, text: &'a str) -> Result<TopicFilter<'a>, LineFault> {
+    TopicFilter::new(text).map_err(|_| {
+        line.fault(if holds_blank(text) {
+            format!(
+                "{text:?} is not a topic filter: the rest of the line is the filter, so a comment must stand on a \
+                 line of its own, which begins with #"
+            )
+        } else {
+            format!(
+                "{text:?} is not a topic filter: + stands for a whole level and # for the last levels, as in a/+/b \
+                 and a/#"
+            )
+        })
+    })
 }
 
 fn unknown_word(word: &str) -> String {

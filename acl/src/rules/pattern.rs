@@ -38,8 +38,8 @@ impl Pattern {
     /// Whether an allowing pattern covers the topic.
     ///
     /// A name with `/` would reach into the topics of another client, and an empty one into those of
-    /// none, so such a name is not filled in. (mosquitto 2.0 does; a name with `+` or `#` has been
-    /// refused before this is asked.)
+    /// none, so such a name is not filled in. (mosquitto 2.0 fills in the `/`; a client whose name
+    /// holds `+` or `#` has been refused before this is asked.)
     pub(super) fn allows(&self, client: Client<'_>, topic: TopicName<'_>) -> bool {
         self.matches(client, topic, |name| !name.is_empty() && !name.contains('/'))
     }
