@@ -1,10 +1,60 @@
 //! What was written, line by line, before anything is concluded from it.
 
+use std::path::PathBuf;
+
 use crate::fault::{Level, Warning};
 use crate::log::LogTypes;
 use crate::{Fault, Located, Place, ProtocolVersions, SocketDomain, TlsVersion};
 
-pub(crate) type Written<T> = Option<Located<T>>;
+/// A value, if its line was there.
+#[derive(Clone, Debug)]
+pub(crate) struct Written<T>(pub(crate) Option<Located<T>>);
+
+impl<T> Default for Written<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> From<Located<T>> for Written<T> {
+    fn from(value: Located<T>) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Written<T> {
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) const fn get(&self) -> Option<&Located<T>> {
+        self.0.as_ref()
+    }
+}
+
+impl Written<bool> {
+    pub(crate) fn or(&self, default: bool) -> bool {
+        self.get().map_or(default, |given| given.value)
+    }
+}
+
+impl Written<i64> {
+    /// mosquitto takes what is below zero for zero; the table keeps what is too large out.
+    pub(crate) fn number<T: TryFrom<i64>>(&self, default: T) -> T {
+        self.get().and_then(|given| T::try_from(given.value.max(0)).ok()).unwrap_or(default)
+    }
+
+    /// Below zero is no limit.
+    pub(crate) fn limit(&self) -> Option<u32> {
+        self.get().and_then(|given| u32::try_from(given.value).ok())
+    }
+}
+
+impl Written<String> {
+    pub(crate) fn path(&self) -> Option<Located<PathBuf>> {
+        self.0.clone().map(Into::into)
+    }
+}
 
 /// Everything read so far, and where the next line belongs.
 #[derive(Default)]
@@ -39,7 +89,7 @@ pub(crate) struct Global {
     pub(crate) connection_messages: Written<bool>,
     pub(crate) allow_duplicate_messages: Written<bool>,
     pub(crate) check_retain_source: Written<bool>,
-    pub(crate) global_max_connections: Written<i64>,
+    pub(crate) max_connections: Written<i64>,
     pub(crate) max_inflight_messages: Written<i64>,
     pub(crate) max_queued_messages: Written<i64>,
     pub(crate) max_queued_bytes: Written<i64>,
@@ -63,7 +113,7 @@ pub(crate) struct LogDestinations {
 }
 
 /// What is global, or a listener's own with `per_listener_settings true`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Security {
     pub(crate) allow_anonymous: Written<bool>,
     pub(crate) allow_zero_length_clientid: Written<bool>,
@@ -84,8 +134,10 @@ impl Security {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct ListenerDraft {
+    /// Its line was refused; it is here so that the options below have something to speak of.
+    pub(crate) is_broken: bool,
     pub(crate) port: Written<i64>,
     pub(crate) address: Written<String>,
     pub(crate) socket_domain: SocketDomain,
@@ -129,7 +181,7 @@ impl Draft {
     }
 
     pub(crate) fn is_per_listener(&self) -> bool {
-        self.global.per_listener_settings.as_ref().is_some_and(|given| given.value)
+        self.global.per_listener_settings.or(false)
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -164,13 +216,14 @@ impl Draft {
     ) -> Result<(), Fault> {
         let value = self.located(value);
         let overriding = self.overriding;
-        match slot(self) {
-            Some(first) if !overriding => Err(Fault::Duplicate { name: name.to_owned(), first: first.at.clone() }),
-            place => {
-                *place = Some(value);
-                Ok(())
+        let written = slot(self);
+        match written.get() {
+            Some(first) if !overriding => {
+                return Err(Fault::Duplicate { name: name.to_owned(), first: first.at.clone() });
             }
+            _ => *written = value.into(),
         }
+        Ok(())
     }
 }
 

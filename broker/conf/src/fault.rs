@@ -20,13 +20,13 @@ pub struct ConfigError {
     /// For a fault in an included file: the `include_dir` line that led to it.
     pub included_at: Option<Place>,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 impl ConfigError {
     /// What the process ends with: 1 when a file cannot be opened, 3 when a line is wrong.
     pub fn exit_status(&self) -> u8 {
-        match self.fault {
+        match *self.fault {
             Fault::FileUnreadable { .. } | Fault::FileIsDirectory { .. } => 1,
             _ => 3,
         }
@@ -163,7 +163,7 @@ pub enum Fault {
     NotYet {
         /// The option.
         name: String,
-        /// A value of the option that is carried out, if any.
+        /// A line of the same option that is carried out, if there is one.
         instead: Option<String>,
     },
     /// Said in full: *ours*, or a text that mosquitto has for this option alone.
@@ -196,8 +196,8 @@ impl Fault {
                 Some(format!("The system says: {cause}."))
             }
             Self::FileIsDirectory { .. } => Some("Name the file inside it.".to_owned()),
-            Self::NotYet { name, instead } => Some(match instead {
-                Some(value) => format!("Remove the line, or write '{name} {value}', or keep mosquitto for this."),
+            Self::NotYet { instead, .. } => Some(match instead {
+                Some(line) => format!("Remove the line, or write '{line}', or keep mosquitto for this."),
                 None => "Remove the line, or keep mosquitto for this.".to_owned(),
             }),
             Self::Told { mend, .. } if mend.is_empty() => None,

@@ -16,7 +16,8 @@ pub fn manual() -> String {
 }
 
 fn row(page: &mut String, option: &OptionSpec) {
-    let aliases: String = option.aliases.iter().map(|alias| format!(", `{alias}`")).collect();
+    let names = std::iter::once(option.name).chain(option.aliases.iter().copied());
+    let names = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let repeatable = if option.repeatable { "; repeatable" } else { "" };
     let reload = if option.reload == Reload::Yes { "yes" } else { "no" };
     let deprecated = if option.deprecated.is_some() { " Deprecated." } else { "" };
@@ -29,7 +30,7 @@ fn row(page: &mut String, option: &OptionSpec) {
     // Writing to a String cannot fail.
     let _ = writeln!(
         page,
-        "| `{}`{aliases} | {}{repeatable} | {} | {} | {reload} | {status} | {}{deprecated} |",
-        option.name, option.takes, option.default, option.scope, option.means
+        "| {names} | {}{repeatable} | {} | {} | {reload} | {status} | {}{deprecated} |",
+        option.takes, option.default, option.scope, option.means
     );
 }

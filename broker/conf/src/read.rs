@@ -46,6 +46,20 @@ pub struct Overrides {
 impl Overrides {
     /// As many `-p` as mosquitto takes.
     pub const PORTS_MAX: usize = 10;
+
+    /// Adds what `--set` was given: an option, `=`, its value.
+    pub fn add(&mut self, name_and_value: &str) -> Result<(), ConfigError> {
+        let (name, value) = name_and_value.split_once('=').ok_or_else(|| ConfigError {
+            at: Some(Place::command_line()),
+            included_at: None,
+            fault: Box::new(Fault::told(
+                format!("--set takes an option and its value, not '{}'.", shown(name_and_value)),
+                "Write it as in --set max_keepalive=60.",
+            )),
+        })?;
+        self.set.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
 }
 
 /// Reads a configuration and stops at the first error, as mosquitto does.
@@ -54,28 +68,16 @@ impl Overrides {
 pub fn parse(main: Option<&Path>, files: &mut dyn Files, overrides: &Overrides) -> Result<Settings, ConfigError> {
     let mut reader = Reader::new(files, 1);
     reader.all(main, overrides);
-    let Reader { draft, errors, read, .. } = reader;
-    match errors.into_iter().next() {
-        Some(error) => Err(error),
-        None => settle::settle(draft, overrides, read).map_err(|errors| errors.first),
-    }
+    let (settings, errors) = reader.conclude(overrides);
+    errors.into_iter().next().map_or(Ok(settings), Err)
 }
 
 /// Reads a configuration and tells all its errors, in the order of reading.
 pub fn check(main: Option<&Path>, files: &mut dyn Files, overrides: &Overrides) -> Result<Settings, Vec<ConfigError>> {
     let mut reader = Reader::new(files, ERRORS_MAX);
     reader.all(main, overrides);
-    let Reader { draft, mut errors, read, .. } = reader;
-    match settle::settle(draft, overrides, read) {
-        Ok(settings) if errors.is_empty() => Ok(settings),
-        Ok(_) => Err(errors),
-        Err(more) => {
-            errors.push(more.first);
-            errors.extend(more.rest);
-            errors.truncate(ERRORS_MAX);
-            Err(errors)
-        }
-    }
+    let (settings, errors) = reader.conclude(overrides);
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
 }
 
 struct Reader<'a> {
@@ -110,13 +112,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn conclude(self, overrides: &Overrides) -> (Settings, Vec<ConfigError>) {
+        let Self { draft, mut errors, errors_max, read, .. } = self;
+        let (settings, more) = settle::settle(draft, overrides, read);
+        errors.extend(more);
+        errors.truncate(errors_max);
+        (settings, errors)
+    }
+
     fn is_full(&self) -> bool {
         self.errors.len() >= self.errors_max
     }
 
     fn fail(&mut self, at: Option<&Place>, included_at: Option<&Place>, fault: Fault) {
         if !self.is_full() {
-            self.errors.push(ConfigError { at: at.cloned(), included_at: included_at.cloned(), fault });
+            self.errors.push(ConfigError { at: at.cloned(), included_at: included_at.cloned(), fault: fault.into() });
         }
     }
 
@@ -142,10 +152,6 @@ impl<'a> Reader<'a> {
 
     fn text_of(&mut self, path: &Path) -> Result<Vec<u8>, Fault> {
         let file = || shown(&path.display().to_string());
-        if self.read.len() >= FILES_MAX {
-            let cause = format!("at most {FILES_MAX} files are read");
-            return Err(Fault::FileUnreadable { file: file(), cause });
-        }
         let text = self.files.read(path).map_err(|error| match error.kind() {
             io::ErrorKind::IsADirectory => Fault::FileIsDirectory { file: file() },
             _ => Fault::FileUnreadable { file: file(), cause: error.to_string() },
@@ -190,6 +196,11 @@ impl<'a> Reader<'a> {
         names.sort_by_cached_key(|name| {
             name.as_encoded_bytes().iter().map(|byte| (byte.to_ascii_uppercase(), *byte)).collect::<Vec<_>>()
         });
+        if names.len() + self.read.len() > FILES_MAX {
+            let cause = format!("it has {} files, but at most {FILES_MAX} are read", names.len());
+            let dir = shown(&dir.display().to_string());
+            return self.fail(Some(at), None, Fault::DirUnreadable { dir, cause });
+        }
         for name in names {
             if self.is_full() {
                 return;
@@ -225,12 +236,12 @@ fn carry(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Faul
         Carry::Bool(slot) => {
             let value = values::boolean(option.name, line)?;
             let value = draft.located(value);
-            *slot(draft) = Some(value);
+            *slot(draft) = value.into();
         }
         Carry::Int(slot) => {
-            let value = values::integer(option.name, line, option.takes)?;
+            let value = values::integer(option, line)?;
             let value = draft.located(value);
-            *slot(draft) = Some(value);
+            *slot(draft) = value.into();
         }
         Carry::Text(slot) => {
             let value = lines::text_of(option.name, line, VALUE_BYTES_MAX)?.to_owned();
@@ -239,7 +250,7 @@ fn carry(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Faul
         Carry::Own(read) => read(draft, option, line)?,
         Carry::NotYet if asks_for_what_is(option, line) => {}
         Carry::NotYet => {
-            let instead = matches!(option.takes, Takes::Bool).then(|| option.default.to_owned());
+            let instead = matches!(option.takes, Takes::Bool).then(|| format!("{} {}", option.name, option.default));
             return Err(Fault::NotYet { name: shown(line.name), instead });
         }
         Carry::InMemoryOnly => draft.warn_in_memory_only(),
@@ -254,8 +265,9 @@ fn asks_for_what_is(option: &OptionSpec, line: &Line) -> bool {
     let default = Line { name: option.name, rest: option.default };
     match option.takes {
         Takes::Bool => values::boolean(option.name, line) == values::boolean(option.name, &default),
-        Takes::Int { .. } => values::integer(option.name, line, option.takes)
-            .is_ok_and(|asked| values::integer(option.name, &default, option.takes) == Ok(asked)),
+        Takes::Int { .. } => {
+            values::integer(option, line).is_ok_and(|asked| values::integer(option, &default) == Ok(asked))
+        }
         Takes::Form(_) => line.text() == Some(option.default),
         Takes::Text | Takes::Path => false,
     }

@@ -2,29 +2,25 @@
 
 use std::path::PathBuf;
 
-use crate::draft::{Draft, Global, ListenerDraft, Security, Written};
+use crate::draft::{Draft, Global, ListenerDraft, Security};
 use crate::fault::{Level, Warning};
 use crate::log::{LogSettings, LogTypes};
-use crate::{Certificates, ConfigError, Fault, Listener, Overrides, ProtocolVersions, Psk, Settings};
+use crate::{Certificates, ConfigError, Fault, Listener, Located, Overrides, ProtocolVersions, Psk, Settings};
 
 /// MQTT's own port.
 const PORT_DEFAULT: u16 = 1883;
 
 const ALL_VERSIONS: ProtocolVersions = ProtocolVersions { v31: true, v311: true, v5: true };
 
-/// At least one error.
-pub(crate) struct Errors {
-    pub(crate) first: ConfigError,
-    pub(crate) rest: Vec<ConfigError>,
-}
-
-pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -> Result<Settings, Errors> {
+/// The settings, good only if there are no errors, and the errors.
+pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -> (Settings, Vec<ConfigError>) {
     let Draft { global, security, default_listener, listeners, mut warnings, .. } = draft;
-    let written: Vec<ListenerDraft> = default_listener.into_iter().chain(listeners).collect();
+    let written: Vec<ListenerDraft> =
+        default_listener.into_iter().chain(listeners).filter(|listener| !listener.is_broken).collect();
     let local_only = written.is_empty();
     let mut settling = Settling {
         common: security,
-        per_listener: given(&global.per_listener_settings, false),
+        per_listener: global.per_listener_settings.or(false),
         local_only,
         warnings: Vec::new(),
         errors: Vec::new(),
@@ -41,11 +37,7 @@ pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -
         warnings.extend(local_only_notes());
     }
     warnings.append(&mut settling.warnings);
-    let mut errors = settling.errors.into_iter();
-    if let Some(first) = errors.next() {
-        return Err(Errors { first, rest: errors.collect() });
-    }
-    Ok(settings(global, overrides, listeners, local_only, files, warnings))
+    (settings(global, overrides, listeners, local_only, files, warnings), settling.errors)
 }
 
 fn settings(
@@ -59,26 +51,26 @@ fn settings(
     Settings {
         listeners,
         local_only,
-        per_listener_settings: given(&global.per_listener_settings, false),
+        per_listener_settings: global.per_listener_settings.or(false),
         log: log_settings(&global, overrides),
-        user: global.user,
-        pid_file: global.pid_file.map(Into::into),
-        allow_duplicate_messages: given(&global.allow_duplicate_messages, true),
-        check_retain_source: given(&global.check_retain_source, false),
-        global_max_connections: limit(&global.global_max_connections),
-        max_inflight_messages: number(&global.max_inflight_messages, 20),
+        user: global.user.0,
+        pid_file: global.pid_file.path(),
+        allow_duplicate_messages: global.allow_duplicate_messages.or(true),
+        check_retain_source: global.check_retain_source.or(false),
+        global_max_connections: global.max_connections.limit(),
+        max_inflight_messages: global.max_inflight_messages.number(20),
         max_inflight_bytes: 0,
-        max_queued_messages: number(&global.max_queued_messages, 1_000),
-        max_queued_bytes: number(&global.max_queued_bytes, 0),
-        max_keepalive_s: number(&global.max_keepalive, 0),
-        max_packet_size: number(&global.max_packet_size, 2_000_000),
-        message_size_limit: number(&global.message_size_limit, 0),
+        max_queued_messages: global.max_queued_messages.number(1_000),
+        max_queued_bytes: global.max_queued_bytes.number(0),
+        max_keepalive_s: global.max_keepalive.number(0),
+        max_packet_size: global.max_packet_size.number(2_000_000),
+        message_size_limit: global.message_size_limit.number(0),
         persistent_client_expiration_s: global.persistent_client_expiration_s,
-        queue_qos0_messages: given(&global.queue_qos0_messages, false),
-        retain_available: given(&global.retain_available, true),
-        set_tcp_nodelay: given(&global.set_tcp_nodelay, false),
-        sys_interval_s: number(&global.sys_interval, 10),
-        upgrade_outgoing_qos: given(&global.upgrade_outgoing_qos, false),
+        queue_qos0_messages: global.queue_qos0_messages.or(false),
+        retain_available: global.retain_available.or(true),
+        set_tcp_nodelay: global.set_tcp_nodelay.or(false),
+        sys_interval_s: global.sys_interval.number(10),
+        upgrade_outgoing_qos: global.upgrade_outgoing_qos.or(false),
         files,
         warnings,
     }
@@ -94,19 +86,19 @@ fn log_settings(global: &Global, overrides: &Overrides) -> LogSettings {
     LogSettings {
         to_stderr: dest.stderr || !dest.given,
         to_stdout: dest.stdout,
-        to_file: dest.file.clone().map(Into::into),
+        to_file: dest.file.path(),
         types,
-        timestamp: given(&global.log_timestamp, true),
-        timestamp_format: global.log_timestamp_format.as_ref().map(|format| format.value.clone()),
-        connection_messages: given(&global.connection_messages, true),
+        timestamp: global.log_timestamp.or(true),
+        timestamp_format: global.log_timestamp_format.get().map(|format| format.value.clone()),
+        connection_messages: global.connection_messages.or(true),
     }
 }
 
 fn local_listeners(overrides: &Overrides) -> Vec<ListenerDraft> {
     let ports = if overrides.ports.is_empty() { &[PORT_DEFAULT][..] } else { &overrides.ports };
     let local = |port: &u16, address: &str| ListenerDraft {
-        port: Some(crate::Located::from_command_line(i64::from(*port))),
-        address: Some(crate::Located::from_command_line(address.to_owned())),
+        port: Located::from_command_line(i64::from(*port)).into(),
+        address: Located::from_command_line(address.to_owned()).into(),
         ..ListenerDraft::default()
     };
     ports.iter().flat_map(|port| [local(port, "127.0.0.1"), local(port, "::1")]).collect()
@@ -132,36 +124,36 @@ impl Settling {
     fn listener(&mut self, written: ListenerDraft) -> Listener {
         let certificates = self.certificates(&written);
         let own = if self.per_listener { &written.security } else { &self.common };
-        let psk = written.psk_hint.clone().map(|hint| Psk {
+        let psk = written.psk_hint.0.clone().map(|hint| Psk {
             hint,
-            file: own.psk_file.clone().map(Into::into),
-            ciphers: written.ciphers.clone(),
+            file: own.psk_file.path(),
+            ciphers: written.ciphers.0.clone(),
             tls_version_min: written.tls_version.unwrap_or_default(),
         });
-        let allow_anonymous = written.allow_anonymous.as_ref().or(own.allow_anonymous.as_ref());
-        let auto_id_prefix = written.auto_id_prefix.as_ref().or(own.auto_id_prefix.as_ref());
+        let allow_anonymous = written.allow_anonymous.get().or(own.allow_anonymous.get());
+        let auto_id_prefix = written.auto_id_prefix.get().or(own.auto_id_prefix.get());
         Listener {
-            at: written.port.as_ref().map(|port| port.at.clone()).filter(|_| !self.local_only),
-            port: number(&written.port, PORT_DEFAULT),
+            at: written.port.get().map(|port| port.at.clone()).filter(|_| !self.local_only),
+            port: written.port.number(PORT_DEFAULT),
             socket_domain: written.socket_domain,
-            max_connections: limit(&written.max_connections),
+            max_connections: written.max_connections.limit(),
             protocol_versions: written.protocol_versions.unwrap_or(ALL_VERSIONS),
-            max_qos: number(&written.max_qos, 2),
-            max_topic_alias: number(&written.max_topic_alias, 10),
-            max_topic_alias_broker: number(&written.max_topic_alias_broker, 10),
+            max_qos: written.max_qos.number(2),
+            max_topic_alias: written.max_topic_alias.number(10),
+            max_topic_alias_broker: written.max_topic_alias_broker.number(10),
             allow_anonymous: allow_anonymous.map_or(self.local_only, |given| given.value),
-            allow_zero_length_clientid: given(&own.allow_zero_length_clientid, true),
+            allow_zero_length_clientid: own.allow_zero_length_clientid.or(true),
             auto_id_prefix: auto_id_prefix.map_or_else(|| "auto-".to_owned(), |given| given.value.clone()),
-            password_file: own.password_file.clone().map(Into::into),
-            acl_file: own.acl_file.clone().map(Into::into),
-            address: written.address.map(|address| address.value),
+            password_file: own.password_file.path(),
+            acl_file: own.acl_file.path(),
+            address: written.address.0.map(|address| address.value),
             certificates,
             psk,
         }
     }
 
     fn certificates(&mut self, written: &ListenerDraft) -> Option<Certificates> {
-        let (certfile, keyfile) = match (&written.certfile, &written.keyfile) {
+        let (certfile, keyfile) = match (written.certfile.get(), written.keyfile.get()) {
             (Some(certfile), Some(keyfile)) => (certfile.clone(), keyfile.clone()),
             (Some(alone), None) => {
                 self.fail(alone, "'certfile' is given without 'keyfile'.", "Name its private key with 'keyfile'.");
@@ -176,9 +168,9 @@ impl Settling {
                 return None;
             }
         };
-        let require_certificate = given(&written.require_certificate, false);
+        let require_certificate = written.require_certificate.or(false);
         if let (true, None, None, Some(at)) =
-            (require_certificate, &written.cafile, &written.capath, &written.require_certificate)
+            (require_certificate, written.cafile.get(), written.capath.get(), written.require_certificate.get())
         {
             self.fail(
                 at,
@@ -186,7 +178,7 @@ impl Settling {
                 "Name the roots of your clients' certificates with 'cafile'.",
             );
         }
-        if let (Some(ciphers), None) = (&written.ciphers, &written.psk_hint) {
+        if let (Some(ciphers), None) = (written.ciphers.get(), written.psk_hint.get()) {
             self.warn(
                 ciphers,
                 "Warning: 'ciphers' is applied to PSK only; with certificates TLS has the suites of rustls, all of them \
@@ -196,21 +188,21 @@ impl Settling {
         Some(Certificates {
             certfile: certfile.into(),
             keyfile: keyfile.into(),
-            cafile: written.cafile.clone().map(Into::into),
-            capath: written.capath.clone().map(Into::into),
+            cafile: written.cafile.path(),
+            capath: written.capath.path(),
             require_certificate,
             tls_version_min: written.tls_version.unwrap_or_default(),
         })
     }
 
     fn without_certificate(&mut self, written: &ListenerDraft) {
-        for (option, name) in [(&written.cafile, "cafile"), (&written.capath, "capath")] {
+        for (option, name) in [(written.cafile.get(), "cafile"), (written.capath.get(), "capath")] {
             if let Some(alone) = option {
                 let message = format!("'{name}' is given without 'certfile' and 'keyfile'.");
                 self.fail(alone, &message, "Name the server's certificate and key, or remove the line.");
             }
         }
-        if let Some(required) = written.require_certificate.as_ref().filter(|required| required.value) {
+        if let Some(required) = written.require_certificate.get().filter(|required| required.value) {
             self.warn(
                 required,
                 "Warning: 'require_certificate' does nothing without 'certfile' and 'keyfile': this listener asks no \
@@ -220,7 +212,7 @@ impl Settling {
     }
 
     fn psk_file_without_door(&mut self, listeners: &[Listener]) {
-        let file = self.common.psk_file.clone();
+        let file = self.common.psk_file.0.clone();
         if let (Some(file), true) = (file, listeners.iter().all(|listener| listener.psk.is_none())) {
             self.warn(&file, "Warning: 'psk_file' does nothing without 'psk_hint', which turns TLS-PSK on.");
         }
@@ -231,11 +223,11 @@ impl Settling {
 
     fn same_port_twice(&mut self, written: &[ListenerDraft]) {
         let place = |listener: &ListenerDraft| {
-            (number(&listener.port, PORT_DEFAULT), listener.address.as_ref().map(|address| address.value.clone()))
+            (listener.port.number(PORT_DEFAULT), listener.address.get().map(|address| address.value.clone()))
         };
         for (index, later) in written.iter().enumerate() {
             let earlier = written.iter().take(index).find(|earlier| place(earlier) == place(later));
-            if let (Some(_), Some(at)) = (earlier, &later.port) {
+            if let (Some(_), Some(at)) = (earlier, later.port.get()) {
                 let message = format!("two listeners have the port {} and the same address.", at.value);
                 self.fail(at, &message, "Remove one of them, or give them different ports.");
             }
@@ -252,27 +244,13 @@ impl Settling {
         }
     }
 
-    fn fail<T>(&mut self, option: &crate::Located<T>, message: &str, mend: &str) {
+    fn fail<T>(&mut self, option: &Located<T>, message: &str, mend: &str) {
         let fault = Fault::told(message, mend);
-        self.errors.push(ConfigError { at: Some(option.at.clone()), included_at: None, fault });
+        self.errors.push(ConfigError { at: Some(option.at.clone()), included_at: None, fault: fault.into() });
     }
 
-    fn warn<T>(&mut self, option: &crate::Located<T>, message: &str) {
+    fn warn<T>(&mut self, option: &Located<T>, message: &str) {
         let at = Some(option.at.clone());
         self.warnings.push(Warning { at, level: Level::Warning, message: message.to_owned() });
     }
-}
-
-fn given(written: &Written<bool>, default: bool) -> bool {
-    written.as_ref().map_or(default, |given| given.value)
-}
-
-/// mosquitto takes what is below zero for zero; the table keeps what is too large out.
-fn number<T: TryFrom<i64>>(written: &Written<i64>, default: T) -> T {
-    written.as_ref().and_then(|given| T::try_from(given.value.max(0)).ok()).unwrap_or(default)
-}
-
-/// Below zero is no limit.
-fn limit(written: &Written<i64>) -> Option<u32> {
-    written.as_ref().and_then(|given| u32::try_from(given.value).ok())
 }

@@ -24,7 +24,10 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    options().iter().flat_map(|option| std::iter::once(option.name).chain(option.aliases.iter().copied()))
+    options()
+        .iter()
+        .flat_map(|option| std::iter::once(option.name).chain(option.aliases.iter().copied()))
+        .filter(|name| !name.ends_with('*'))
 }
 
 fn nearest(name: &str) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use crate::fault::shown;
 use crate::lines::Line;
-use crate::{Fault, Takes};
+use crate::{Fault, OptionSpec, Takes};
 
 /// `true` `1` `false` `0` and nothing else.
 pub(crate) fn boolean(name: &str, line: &Line) -> Result<bool, Fault> {
@@ -14,19 +14,30 @@ pub(crate) fn boolean(name: &str, line: &Line) -> Result<bool, Fault> {
 }
 
 /// A number as C's `strtol` with base 0 reads it: decimal, `0x` hexadecimal, `0` octal.
-pub(crate) fn integer(name: &str, line: &Line, takes: Takes) -> Result<i64, Fault> {
-    let word = word(name, line)?;
-    let number = strtol(word).map_err(|fault| match fault {
-        NumberFault::NotANumber => {
-            Fault::NotANumber { name: name.to_owned(), value: shown(word), takes: takes.to_string() }
+pub(crate) fn integer(option: &OptionSpec, line: &Line) -> Result<i64, Fault> {
+    let word = word(option.name, line)?;
+    let (name, takes) = (option.name.to_owned(), option.takes.to_string());
+    let (min, max) = match option.takes {
+        Takes::Int { min, max, .. } => (min, max),
+        _ => (i64::MIN, i64::MAX),
+    };
+    match strtol(word) {
+        Err(NumberFault::NotANumber) => Err(Fault::NotANumber { name, value: shown(word), takes }),
+        Err(NumberFault::OutOfRange) => Err(Fault::OutOfRange { name, takes }),
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        // mosquitto has two texts: one for what its variable cannot hold, one for what the option cannot mean.
+        Ok(number) if max <= INT_MAX && !(INT_MIN..=INT_MAX).contains(&number) => {
+            Err(Fault::OutOfRange { name, takes })
         }
-        NumberFault::OutOfRange => Fault::OutOfRange { name: name.to_owned(), takes: takes.to_string() },
-    })?;
-    match takes {
-        Takes::Int { min, max, .. } if !(min..=max).contains(&number) => Err(invalid(name, word, &takes.to_string())),
-        _ => Ok(number),
+        Ok(_) => Err(match option.out_of_bounds {
+            Some(text) => Fault::told(text, format!("It takes {takes}, not {}.", shown(word))),
+            None => invalid(option.name, word, &takes),
+        }),
     }
 }
+
+const INT_MIN: i64 = i32::MIN as i64;
+const INT_MAX: i64 = i32::MAX as i64;
 
 pub(crate) fn word<'a>(name: &str, line: &Line<'a>) -> Result<&'a str, Fault> {
     line.word().ok_or_else(|| Fault::Empty { name: name.to_owned() })
@@ -59,11 +70,12 @@ fn strtol(word: &str) -> Result<i64, NumberFault> {
     Ok(if negative { -number } else { number })
 }
 
+const DAY: u64 = 86_400;
+
 /// `14d` and its like in seconds: a number and one of `h d w m y`; `m` is 30 days.
 pub(crate) fn duration_s(word: &str) -> Option<u64> {
     let unit = word.chars().next_back()?;
     let number: u64 = word.get(..word.len() - unit.len_utf8())?.parse().ok()?;
-    const DAY: u64 = 86_400;
     let unit_s = match unit {
         's' => 1,
         'h' => 3_600,

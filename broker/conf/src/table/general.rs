@@ -190,8 +190,8 @@ fn include_dir(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<()
 }
 
 fn sys_interval(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    let seconds = values::integer(option.name, line, option.takes)?;
-    draft.global.sys_interval = Some(draft.located(seconds));
+    let seconds = values::integer(option, line)?;
+    draft.global.sys_interval = draft.located(seconds).into();
     if seconds != 0 {
         draft.warn(Level::Notice, "'sys_interval' is accepted, but nightjar publishes no $SYS topics yet.");
     }
@@ -202,7 +202,7 @@ fn persistent_client_expiration(draft: &mut Draft, option: &OptionSpec, line: &L
     let word = values::word(option.name, line)?;
     let seconds = values::duration_s(word).ok_or_else(|| {
         Fault::told(
-            "Invalid persistent_client_expiration duration in configuration.",
+            "Invalid 'persistent_client_expiration' duration in configuration.",
             format!("It takes {}, not '{}'.", option.takes, shown(word)),
         )
     })?;

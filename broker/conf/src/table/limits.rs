@@ -9,7 +9,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         default: "-1",
         reload: Reload::No,
         means: "Connected clients, all listeners together.",
-        carry: Carry::Int(|draft| &mut draft.global.global_max_connections),
+        carry: Carry::Int(|draft| &mut draft.global.max_connections),
         ..PLAIN
     },
     OptionSpec {
@@ -26,6 +26,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         name: "max_inflight_messages",
+        out_of_bounds: Some("'max_inflight_messages' must be <= 65535."),
         takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535; 0 for no limit" },
         default: "20",
         reload: Reload::No,

@@ -2,7 +2,7 @@
 
 use super::security::listener_auto_id_prefix;
 use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
-use crate::draft::{Draft, ListenerDraft};
+use crate::draft::{Draft, ListenerDraft, Written};
 use crate::fault::{Level, shown};
 use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
 use crate::{Fault, ProtocolVersions, SocketDomain, values};
@@ -69,6 +69,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "max_qos",
         aliases: &["maximum_qos"],
+        out_of_bounds: Some("'max_qos' must be between 0 and 2 inclusive."),
         scope: Scope::ListenerOrDefault,
         takes: Takes::Int { min: 0, max: 2, words: "0, 1 or 2" },
         default: "2",
@@ -182,31 +183,37 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 ];
 
 fn listener(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    let port = values::integer(option.name, line, PORT)?;
-    let address = line.words().nth(1).map(|address| draft.located(address.to_owned()));
-    match (port, &address) {
-        (0, None) => {
-            return Err(Fault::told(
-                "A listener with port 0 must provide a Unix socket path.",
-                "Write a port from 1 to 65535.",
-            ));
-        }
-        (0, Some(_)) => return Err(Fault::NotYet { name: "listener 0".to_owned(), instead: None }),
-        _ => {}
-    }
-    let port = Some(draft.located(port));
+    let listener = listener_of(draft, option, line);
     draft.current = Some(draft.listeners.len());
-    draft.listeners.push(ListenerDraft { port, address, ..ListenerDraft::default() });
-    Ok(())
+    let broken = || ListenerDraft { is_broken: true, ..ListenerDraft::default() };
+    draft.listeners.push(listener.as_ref().map_or_else(|_| broken(), Clone::clone));
+    listener.map(|_| ())
 }
 
-/// Port 0 is a Unix socket's, for which there are words of their own.
-const PORT: Takes = Takes::Int { min: 0, max: 65_535, words: "a port from 1 to 65535" };
+fn listener_of(draft: &Draft, option: &OptionSpec, line: &Line) -> Result<ListenerDraft, Fault> {
+    values::word(option.name, line)?;
+    let port = values::integer(&LISTENER_PORT, line)?;
+    let address = line.words().nth(1).map(|address| draft.located(address.to_owned()));
+    if port == 0 {
+        return Err(match address {
+            Some(_) => Fault::NotYet { name: "listener 0".to_owned(), instead: None },
+            None => {
+                Fault::told("A listener with port 0 must provide a Unix socket path.", "Write a port from 1 to 65535.")
+            }
+        });
+    }
+    Ok(ListenerDraft { port: draft.located(port).into(), address: Written(address), ..ListenerDraft::default() })
+}
+
+/// The first word of a `listener` line. Port 0 is a Unix socket's, for which there are words of their own.
+const LISTENER_PORT: OptionSpec =
+    OptionSpec { name: "port", takes: Takes::Int { min: 0, max: 65_535, words: "1 to 65535" }, ..PLAIN };
 
 fn port(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    let port = values::integer(option.name, line, option.takes)?;
-    let port = draft.located(port);
-    if draft.default_listener().port.replace(port).is_some() && !draft.overriding {
+    let port = values::integer(option, line)?;
+    let port = draft.located(port).into();
+    let earlier = std::mem::replace(&mut draft.default_listener().port, port);
+    if !earlier.is_none() && !draft.overriding {
         draft.warn(
             Level::Warning,
             "Warning: Default listener port specified multiple times. Only the latest will be used.",
@@ -227,8 +234,8 @@ fn protocol(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), F
             draft.listener();
             Ok(())
         }
-        "websockets" | "http_api" => {
-            Err(Fault::NotYet { name: "protocol websockets".to_owned(), instead: Some("mqtt".to_owned()) })
+        word @ ("websockets" | "http_api") => {
+            Err(Fault::NotYet { name: format!("protocol {word}"), instead: Some("protocol mqtt".to_owned()) })
         }
         other => Err(values::invalid(option.name, other, "mqtt")),
     }
@@ -240,7 +247,7 @@ fn socket_domain(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<
         "ipv6" => SocketDomain::Ipv6,
         other => {
             return Err(Fault::told(
-                format!("Invalid socket_domain value \"{}\" in configuration.", shown(other)),
+                format!("Invalid 'socket_domain' value '{}' in configuration.", shown(other)),
                 "It takes ipv4 or ipv6.",
             ));
         }

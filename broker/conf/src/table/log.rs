@@ -1,7 +1,7 @@
 //! What is logged, and where to.
 
 use super::{Carry, OptionSpec, PLAIN, Takes};
-use crate::draft::{Draft, LogDestinations};
+use crate::draft::{Draft, LogDestinations, Written};
 use crate::lines::Line;
 use crate::log::LogTypes;
 use crate::{Fault, Located, values};
@@ -72,13 +72,13 @@ fn log_dest(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), F
         "stdout" => log.stdout = true,
         "none" => *log = LogDestinations { given: true, ..LogDestinations::default() },
         "file" => {
-            if let (Some(first), false) = (&log.file, overriding) {
+            if let (Some(first), false) = (log.file.get(), overriding) {
                 return Err(Fault::told(
                     "Duplicate \"log_dest file\" value.",
                     format!("It was given first at {}; keep one of the two.", first.at),
                 ));
             }
-            log.file = file.map(|path| Located::new(path, at));
+            log.file = Written(file.map(|path| Located::new(path, at)));
         }
         "syslog" | "topic" | "dlt" | "android" => {
             return Err(Fault::NotYet { name: format!("log_dest {word}"), instead: None });

@@ -40,6 +40,8 @@ pub struct OptionSpec {
     pub deprecated: Option<&'static str>,
     /// One sentence.
     pub means: &'static str,
+    /// mosquitto's own text for a number outside the bounds, where it has one.
+    pub(crate) out_of_bounds: Option<&'static str>,
     pub(crate) carry: Carry,
 }
 
@@ -129,6 +131,7 @@ const PLAIN: OptionSpec = OptionSpec {
     reload: Reload::Yes,
     deprecated: None,
     means: "",
+    out_of_bounds: None,
     carry: Carry::NotYet,
 };
 

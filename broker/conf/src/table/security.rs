@@ -81,7 +81,7 @@ fn per_listener_settings(draft: &mut Draft, option: &OptionSpec, line: &Line) ->
     if !draft.security_is_untouched() && value != draft.is_per_listener() {
         return Err(Fault::PerListenerTooLate);
     }
-    draft.global.per_listener_settings = Some(draft.located(value));
+    draft.global.per_listener_settings = draft.located(value).into();
     Ok(())
 }
 
