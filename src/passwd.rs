@@ -9,6 +9,7 @@ mod file;
 mod prompt;
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ const USAGE: &str = "[-H argon2id|sha512-pbkdf2|sha512] [-I iterations] [-c | -D
        [-H ...] [-I ...] -U FILE";
 
 /// Manage a password file: add a user or set a password
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(
     override_usage = USAGE,
     after_help = "The password is asked for twice, or read as two lines from a pipe. FILE must exist unless -c is given.\n\
@@ -52,6 +53,13 @@ pub(crate) struct PasswdArgs {
     /// FILE USER [PASSWORD]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     operands: Vec<OsString>,
+}
+
+impl fmt::Debug for PasswdArgs {
+    /// Without the operands, one of which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswdArgs").finish_non_exhaustive()
+    }
 }
 
 /// Why nothing was done; what is said after `Error: `.
@@ -120,8 +128,7 @@ pub(crate) fn main(args: &PasswdArgs) -> ExitCode {
     }
 }
 
-/// What was asked for, checked.
-#[derive(Debug)]
+/// What was asked for, checked. (Not `Debug`: it holds the password.)
 enum Task {
     Create { target: Target, user: String, password: Option<Vec<u8>>, hashing: Hashing },
     Set { file: PathBuf, user: String, password: Option<Vec<u8>>, hashing: Hashing },
@@ -129,7 +136,6 @@ enum Task {
     Upgrade { file: PathBuf, hashing: Hashing },
 }
 
-#[derive(Debug)]
 enum Target {
     StandardOutput,
     File(PathBuf),
@@ -213,9 +219,9 @@ impl Hashing {
     fn of(hash: Option<&str>, iterations: Option<&str>) -> Result<Self, PasswdFault> {
         let algorithm = match hash {
             None => HashAlgorithm::default(),
-            Some(name) => name.parse().map_err(|known| {
-                PasswdFault::Arguments(format!("Unknown hash type '{name}'; {known}."))
-            })?,
+            Some(name) => {
+                name.parse().map_err(|known| PasswdFault::Arguments(format!("Unknown hash type '{name}'; {known}.")))?
+            }
         };
         let iterations = match iterations {
             None => None,

@@ -36,22 +36,42 @@ fn known_cases() -> Vec<Case> {
     vec![
         case("# no rules at all\n", roger, &["a", "a/b"]),
         case("topic read news/#\nuser roger\ntopic write cassia/#\n", roger, &["news", "news/x", "cassia/1", "cassia"]),
-        case("user roger\ntopic write cassia/#\nuser other\ntopic x\nuser roger\ntopic read cassia/#\n", roger, &["cassia", "x"]),
+        case(
+            "user roger\ntopic write cassia/#\nuser other\ntopic x\nuser roger\ntopic read cassia/#\n",
+            roger,
+            &["cassia", "x"],
+        ),
         case("user roger\r\ntopic read a b/c\r\n  topic   write   d  \r\n\r\n", roger, &["a b/c", "a", "d"]),
         case("user roger\ntopic read\ttab\n", roger, &["tab", "read"]),
         case("user roger\ntopic read\n", roger, &["read"]),
         case("user roger\ntopic #\ntopic deny a/secret\n", roger, &["a/secret", "a/open", "$x/y"]),
         case("user roger\ntopic deny a/#\ntopic a/b\n", roger, &["a/b", "a", "b"]),
         case("user roger\ntopic a/b\npattern deny a/#\npattern a/+/%u\n", roger, &["a/b", "a/c/roger", "a/c"]),
-        case("user roger\ntopic write a/b\npattern read a/%u\npattern deny a/b\npattern a/+\n", roger, &["a/b", "a/roger"]),
+        case(
+            "user roger\ntopic write a/b\npattern read a/%u\npattern deny a/b\npattern a/+\n",
+            roger,
+            &["a/b", "a/roger"],
+        ),
         case("user roger\ntopic %c/x\ntopic %u\n", roger, &["%c/x", "c1/x", "%u", "roger"]),
         case("pattern all/of/us\n", &[("c", None), ("c+", None), ("c#", Some("u"))], &["all/of/us"]),
-        case("topic #\nuser a+b\ntopic #\npattern own/%u/#\n", &[("c", Some("a+b")), ("#", None), ("#", Some("z"))], &["own/x", "t"]),
-        case("pattern own/%c/#\npattern x%c/%u%u\n", &[("c", Some("u")), ("c", None)], &["own/c/y", "own/c", "xc/uu", "xc/u"]),
+        case(
+            "topic #\nuser a+b\ntopic #\npattern own/%u/#\n",
+            &[("c", Some("a+b")), ("#", None), ("#", Some("z"))],
+            &["own/x", "t"],
+        ),
+        case(
+            "pattern own/%c/#\npattern x%c/%u%u\n",
+            &[("c", Some("u")), ("c", None)],
+            &["own/c/y", "own/c", "xc/uu", "xc/u"],
+        ),
         case("user roger rabbit  \ntopic a\n", &[("c", Some("roger rabbit")), ("c", Some("roger"))], &["a"]),
         case("topic $SYS/#\ntopic #\n", &[("c", None)], &["$SYS/x", "$SYSTEM/x", "$SYS/broker/connection/c/state"]),
         case("topic #\ntopic +/x\n", &[("c", None)], &["$data/x", "$share/g/x", "$shareholders", "$CONTROL/x", "x/x"]),
-        case("pattern write $SYS/broker/connection/%c/state\npattern #\n", &[("c", None)], &["$SYS/broker/connection/c/state", "$SYS/broker/connection/d/state", "$data/x"]),
+        case(
+            "pattern write $SYS/broker/connection/%c/state\npattern #\n",
+            &[("c", None)],
+            &["$SYS/broker/connection/c/state", "$SYS/broker/connection/d/state", "$data/x"],
+        ),
         case("topic general\npattern p/%u/x\n", &[("c", Some("")), ("c", None)], &["general", "p//x"]),
         case("user roger\ntopic /\ntopic a//b\ntopic +/+\n", roger, &["/", "a//b", "a/", "/a", "a"]),
     ]
@@ -72,7 +92,8 @@ impl Dice {
 }
 
 fn generated_case(seed: u64) -> Case {
-    const FILTERS: &[&str] = &["a", "b", "a/b", "a/+", "a/#", "#", "+", "+/b", "+/+/#", "$x/#", "$x/+", "/a", "/#", "b/a/"];
+    const FILTERS: &[&str] =
+        &["a", "b", "a/b", "a/+", "a/#", "#", "+", "+/b", "+/+/#", "$x/#", "$x/+", "/a", "/#", "b/a/"];
     const PATTERNS: &[&str] = &["%c", "%u", "%u/a", "a/%c", "%c/%u", "a/%u/#", "+/%c", "a/+", "#", "%c%u/b", "$x/%u"];
     const ACCESS: &[&str] = &["", "", "read ", "write ", "readwrite ", "deny "];
     let mut dice = Dice(seed);
@@ -87,7 +108,15 @@ fn generated_case(seed: u64) -> Case {
         };
         file.push_str(&line);
     }
-    let clients = [("a", None), ("a", Some("a")), ("b", Some("b")), ("x", Some("a")), ("a+", Some("a")), ("a", Some("c+")), ("b", Some("z"))];
+    let clients = [
+        ("a", None),
+        ("a", Some("a")),
+        ("b", Some("b")),
+        ("x", Some("a")),
+        ("a+", Some("a")),
+        ("a", Some("c+")),
+        ("b", Some("z")),
+    ];
     let topics = ["a", "b", "a/b", "a/x", "x/a", "ab/b", "a/a", "a/b/c", "/a", "$x/a", "b/a/", "a/a/b"];
     case(&file, &clients, &topics)
 }
@@ -109,7 +138,10 @@ fn the_rules_answer_as_mosquitto_does() {
                 let mut compare = |what: &str, ours: bool, theirs: bool| {
                     asked += 1;
                     if ours != theirs {
-                        faults.push(format!("{what} {topic:?} by {client:?}: ours {ours}, mosquitto {theirs}\n{}", case.file));
+                        faults.push(format!(
+                            "{what} {topic:?} by {client:?}: ours {ours}, mosquitto {theirs}\n{}",
+                            case.file
+                        ));
                     }
                 };
                 let puback = connection.publish(topic);
@@ -150,9 +182,22 @@ fn a_name_with_a_slash_is_filled_in_by_mosquitto_but_not_by_us() {
 #[test]
 fn a_file_that_mosquitto_refuses_is_refused() {
     let files = [
-        "topic\n", "pattern \n", "user\n", "user  \n", "topic readwrites a\n", "topic read a/#/b\n", "topic a#\n", "topic read a+/b\n",
-        "pattern read x%c+/b\n", "users roger\n", "\ttopic a\n", "topic\tread a\n", " # not a comment\n",
-        "user roger\ntopic write cassia/# the routers\n", "\u{feff}topic a\n", "topic none a\n",
+        "topic\n",
+        "pattern \n",
+        "user\n",
+        "user  \n",
+        "topic readwrites a\n",
+        "topic read a/#/b\n",
+        "topic a#\n",
+        "topic read a+/b\n",
+        "pattern read x%c+/b\n",
+        "users roger\n",
+        "\ttopic a\n",
+        "topic\tread a\n",
+        " # not a comment\n",
+        "user roger\ntopic write cassia/# the routers\n",
+        "\u{feff}topic a\n",
+        "topic none a\n",
     ];
     for file in files {
         let faults = Acl::parse(file.as_bytes()).expect_err(file);

@@ -28,10 +28,10 @@ pub(super) fn new_password() -> Result<Vec<u8>, PasswdFault> {
 
 fn ask(prompt: &str) -> Result<Vec<u8>, PasswdFault> {
     let fault = |error| PasswdFault::Machine { what: "Unable to read the password", error };
+    let hidden = if io::stdin().is_terminal() { Some(Hidden::start().map_err(fault)?) } else { None };
     // Not on standard output, which may be the password file (-c -).
     let mut out = io::stderr();
     out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).map_err(fault)?;
-    let hidden = if io::stdin().is_terminal() { Some(Hidden::start().map_err(fault)?) } else { None };
     let line = read_line(&mut io::stdin().lock()).map_err(fault);
     if let Some(hidden) = hidden {
         drop(hidden);

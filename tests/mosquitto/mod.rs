@@ -1,5 +1,7 @@
 //! Debian's mosquitto as a child process on free ports of the loopback interface.
 
+#![allow(dead_code, reason = "each test uses the part it needs")]
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -7,6 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 /// How long anything may take before the test has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,14 +22,28 @@ const PROGRAM: &str = "/usr/sbin/mosquitto";
 pub(crate) struct Mosquitto {
     child: Child,
     ports: Vec<u16>,
-    _folder: tempfile::TempDir,
+    _folder: TempDir,
+}
+
+/// What became of a start.
+enum Start {
+    Running,
+    PortTaken,
+    Refused(String),
 }
 
 impl Mosquitto {
-    /// A listener for each file, and one more without any: [`Mosquitto::open_port`].
+    /// A listener for each ACL file, and one more without any: [`Mosquitto::open_port`].
     pub(crate) fn with_acl_files(files: &[&str]) -> Self {
-        // Another process may take a port between our choosing it and mosquitto's binding it.
-        (0..5).find_map(|_| Self::start(files)).expect("mosquitto did not come up with the ACL files in five tries")
+        Self::with(|folder| {
+            let files = files.iter().enumerate().map(|(index, file)| acl_listener(folder, index, file));
+            std::iter::once("allow_anonymous true\n".to_owned()).chain(files).collect()
+        })
+    }
+
+    /// One listener, [`Mosquitto::open_port`], for the users of a password file and for nobody else.
+    pub(crate) fn with_password_file(file: &Path) -> Self {
+        Self::with(|_| vec![format!("allow_anonymous false\npassword_file {}\n", file.display())])
     }
 
     /// The listeners' ports, in the order of their files.
@@ -33,76 +51,80 @@ impl Mosquitto {
         &self.ports[1..]
     }
 
-    /// The listener where everything is allowed.
+    /// The first listener's port: where everything is allowed, unless there is a password file.
     pub(crate) fn open_port(&self) -> u16 {
         self.ports[0]
     }
 
-    /// Whether it ends with an error that names the ACL file.
+    /// Whether it refuses to start with this ACL file, and for that reason.
     pub(crate) fn refuses_acl_file(file: &str) -> bool {
         let folder = tempfile::tempdir().expect("a folder");
-        let ports = free_ports(2);
-        let mut child = spawn(&write_configuration(folder.path(), &ports, &[file]));
-        let said = lines_of(&mut child);
-        loop {
-            match said.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains("running") => {
-                    end(&mut child);
-                    return false;
-                }
-                Ok(line) if line.contains("acl_file") && line.contains("Error") => {
-                    end(&mut child);
-                    return true;
-                }
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    let status = child.wait().expect("a child's status");
-                    return !status.success();
-                }
-                Err(RecvTimeoutError::Timeout) => panic!("mosquitto said nothing for {PATIENCE:?}"),
+        let listeners = vec![acl_listener(folder.path(), 0, file)];
+        let (_broker, outcome) = Self::start(folder, &listeners);
+        match outcome {
+            Start::Running => false,
+            Start::Refused(message) => {
+                assert!(message.to_lowercase().contains("acl"), "refused for another reason: {message}");
+                true
             }
+            Start::PortTaken => panic!("a port that was free a moment ago is taken"),
         }
     }
 
-    fn start(files: &[&str]) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ports = free_ports(files.len() + 1);
-        let child = spawn(&write_configuration(folder.path(), &ports, files));
-        let mut broker = Self { child, ports, _folder: folder };
-        let said = lines_of(&mut broker.child);
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match said.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains("running") => return Some(broker),
-                Ok(line) if line.contains("in use") => return None,
-                Ok(line) if line.contains("Error") => panic!("{line}"),
-                Ok(_) => {}
-                Err(error) => panic!("mosquitto did not come up: {error}"),
+    fn with(listeners: impl Fn(&Path) -> Vec<String>) -> Self {
+        // Another process may take a port between our choosing it and mosquitto's binding it.
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let listeners = listeners(folder.path());
+            match Self::start(folder, &listeners) {
+                (broker, Start::Running) => return broker,
+                (_, Start::PortTaken) => {}
+                (_, Start::Refused(message)) => panic!("mosquitto did not start: {message}"),
             }
         }
+        panic!("mosquitto found no free port in five tries");
+    }
+
+    /// Each listener is its options, one a line.
+    fn start(folder: TempDir, listeners: &[String]) -> (Self, Start) {
+        let ports = free_ports(listeners.len());
+        let configuration = folder.path().join("mosquitto.conf");
+        std::fs::write(&configuration, configuration_text(&ports, listeners)).expect("a configuration written");
+        let child = Command::new(PROGRAM)
+            .arg("-c")
+            .arg(configuration)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{PROGRAM}: {error}; `make test` installs it (Debian's package mosquitto)"));
+        let mut broker = Self { child, ports, _folder: folder };
+        let outcome = outcome(&lines_of(&mut broker.child));
+        (broker, outcome)
     }
 }
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
-        end(&mut self.child);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-fn spawn(configuration: &Path) -> Child {
-    Command::new(PROGRAM)
-        .arg("-c")
-        .arg(configuration)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{PROGRAM}: {error}; `make test` installs it (Debian's package mosquitto)"))
+/// Reads the log until it tells.
+fn outcome(log: &Receiver<String>) -> Start {
+    let end = Instant::now() + PATIENCE;
+    let mut errors = String::new();
+    loop {
+        match log.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) if line.contains("running") => return Start::Running,
+            Ok(line) if line.contains("in use") => return Start::PortTaken,
+            Ok(line) if line.contains("Error") => errors.push_str(&line),
+            Ok(_) => {}
+            Err(RecvTimeoutError::Disconnected) => return Start::Refused(errors),
+            Err(RecvTimeoutError::Timeout) => panic!("mosquitto was not running after {PATIENCE:?}; {errors}"),
+        }
+    }
 }
 
 /// What it logs, line by line; the channel closes when the process has ended.
@@ -118,20 +140,20 @@ fn lines_of(child: &mut Child) -> Receiver<String> {
     receiver
 }
 
-fn write_configuration(folder: &Path, ports: &[u16], files: &[&str]) -> std::path::PathBuf {
-    let mut text =
-        "per_listener_settings true\nuser root\nset_tcp_nodelay true\nlog_dest stderr\nlog_type error\nlog_type information\nlog_type notice\n".to_owned();
-    for (index, port) in ports.iter().enumerate() {
-        let _ = write!(text, "listener {port} 127.0.0.1\nallow_anonymous true\n");
-        if let Some(file) = index.checked_sub(1).and_then(|index| files.get(index)) {
-            let path = folder.join(format!("acl{index}"));
-            std::fs::write(&path, file).expect("an ACL file written");
-            let _ = writeln!(text, "acl_file {}", path.display());
-        }
+fn configuration_text(ports: &[u16], listeners: &[String]) -> String {
+    // Without tcp_nodelay each delivery would wait for a delayed acknowledgement.
+    let mut text = "per_listener_settings true\nuser root\nset_tcp_nodelay true\nlog_dest stderr\n".to_owned();
+    text.push_str("log_type error\nlog_type warning\nlog_type information\nlog_type notice\n");
+    for (port, options) in ports.iter().zip(listeners) {
+        let _ = write!(text, "listener {port} 127.0.0.1\n{options}");
     }
-    let path = folder.join("mosquitto.conf");
-    std::fs::write(&path, text).expect("a configuration written");
-    path
+    text
+}
+
+fn acl_listener(folder: &Path, index: usize, file: &str) -> String {
+    let path = folder.join(format!("acl{index}"));
+    std::fs::write(&path, file).expect("an ACL file written");
+    format!("allow_anonymous true\nacl_file {}\n", path.display())
 }
 
 /// Ports that were free a moment ago, all different.

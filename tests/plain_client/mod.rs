@@ -1,5 +1,7 @@
 //! The least MQTT 5 client that can ask a broker what it allows: QoS 1 out, QoS 0 in, no properties.
 
+#![allow(dead_code, reason = "each test uses the part it needs")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -24,21 +26,34 @@ pub(crate) struct PlainClient {
 }
 
 impl PlainClient {
+    /// A connection that the broker accepted.
     pub(crate) fn connect(port: u16, client_id: &str, username: Option<&str>) -> Self {
+        let (client, reason) = Self::try_connect(port, client_id, username, None);
+        assert_eq!(reason, 0, "the CONNACK's reason code for {client_id:?} {username:?}");
+        client
+    }
+
+    /// A connection and the reason code of its CONNACK.
+    pub(crate) fn try_connect(
+        port: u16,
+        client_id: &str,
+        username: Option<&str>,
+        password: Option<&str>,
+    ) -> (Self, u8) {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the broker listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
         stream.set_nodelay(true).expect("small packets at once");
         let mut client = Self { stream, received: 0 };
         let clean_start = 0x02;
-        let flags = if username.is_some() { clean_start | 0x80 } else { clean_start };
+        let flags = clean_start | if username.is_some() { 0x80 } else { 0 } | if password.is_some() { 0x40 } else { 0 };
         let mut body = text("MQTT");
         body.extend([5, flags, 0, 60, 0]);
         body.extend(text(client_id));
         body.extend(username.map(text).unwrap_or_default());
+        body.extend(password.map(text).unwrap_or_default());
         client.send(CONNECT, &body);
         let connack = client.answer(CONNACK);
-        assert_eq!(connack.get(1), Some(&0), "the CONNACK's reason code for {client_id:?} {username:?}");
-        client
+        (client, *connack.get(1).expect("a reason code"))
     }
 
     /// The reason code of the PUBACK.
