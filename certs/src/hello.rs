@@ -495,7 +495,7 @@ mod tests {
         let ssl = Ssl::new(&SslContext::builder(SslMethod::tls()).unwrap().build()).unwrap();
         let every_suite: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_be_bytes).collect();
         let known = ssl.bytes_to_cipher_list(&every_suite, false).unwrap().suites;
-        assert!(known.iter().filter(|cipher| cipher.name().contains("PSK")).count() > 30, "OpenSSL has them");
+        assert!(known.iter().filter(|cipher| cipher.name().contains("PSK")).count() > 20, "OpenSSL has them");
         for cipher in known {
             let id = u16::from_be_bytes(cipher.protocol_id());
             assert_eq!(PSK_SUITES.contains(&id), cipher.name().contains("PSK"), "{:04X} {}", id, cipher.name());

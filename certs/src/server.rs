@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Sessions that can be resumed by clients without tickets; the oldest is forgotten first.
-/// About 1 kB each, more with a client certificate.
+/// With tickets, which nearly all clients take, nothing is kept here.
 pub const RESUMABLE_SESSIONS_MAX: usize = 1_024;
 
 /// The files and the options of a listener with certificates, as in mosquitto.conf.

@@ -95,11 +95,14 @@ fn a_client_with_any_one_of_the_suites_comes_in_and_is_heard() {
 }
 
 #[test]
-fn suites_that_cost_a_stranger_nothing_and_us_much_must_be_asked_for() {
+fn dhe_psk_must_be_asked_for() {
     let dhe = "DHE-PSK-AES128-CBC-SHA:RSA-PSK-AES128-CBC-SHA:@SECLEVEL=0";
     let met = meet(&server(None), &client(IDENTITY, &KEY, Some(dhe)));
     assert_eq!(server_fault(&met), PskFault::NoSharedCipher);
     assert_eq!(client_fault(&met), BrokerFault::NoCommonSuite);
+    let met = meet(&server(Some("DHE-PSK-AES128-CBC-SHA:@SECLEVEL=0")), &client(IDENTITY, &KEY, Some(dhe)));
+    let suite = met.server.expect("asked for").ssl().current_cipher().map(SslCipherRef::name);
+    assert_eq!(suite, Some("DHE-PSK-AES128-CBC-SHA"));
 }
 
 #[test]
