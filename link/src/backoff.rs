@@ -29,7 +29,7 @@ impl Backoff {
         let doublings = failures.saturating_sub(1).min(31);
         let whole = self.first.saturating_mul(1 << doublings).min(self.max).max(WAIT_MIN);
         let half = whole / 2;
-        let spread_us = u64::try_from((whole - half).as_micros()).unwrap_or(u64::MAX - 1);
+        let spread_us = u64::try_from(whole.saturating_sub(half).as_micros()).unwrap_or(u64::MAX - 1);
         (half + Duration::from_micros(random % (spread_us + 1))).max(WAIT_MIN)
     }
 }

@@ -103,6 +103,7 @@ impl Driver {
     /// Waits until there is a reason to connect. `false`: the link is closed and there is nothing to deliver.
     async fn wait_for_work(&mut self) -> bool {
         loop {
+            self.keep_books();
             let nothing_left = self.is_drained();
             if self.is_closing() && nothing_left {
                 return false;
@@ -124,13 +125,11 @@ impl Driver {
         self.state.send_replace(State::Down { why: why.into(), retry_in });
         let retry_at = Instant::now() + retry_in;
         loop {
-            if self.is_closing() && self.is_drained() {
-                return false;
-            }
             tokio::select! {
                 () = sleep_until(retry_at) => return true,
-                () = closing_time(&self.shared, self.settings.close_timeout) => return false,
-                () = self.shared.changed.notified() => {}
+                () = pointless(&self.shared, self.settings.close_timeout, self.session.in_flight()) => return false,
+                // The spool may have dropped what someone waits to see settled.
+                () = self.shared.changed.notified() => self.keep_books(),
             }
         }
     }
@@ -141,7 +140,7 @@ impl Driver {
         let stream = tokio::select! {
             dialled = dial(&self.settings.transport) => dialled.map_err(Fault::Dial)?,
             () = sleep_until(connect_by) => return Err(Fault::ConnectTimeout(self.settings.connect_timeout)),
-            () = closing_time(&shared, self.settings.close_timeout) => return Ok(End::Closing),
+            () = pointless(&shared, self.settings.close_timeout, self.session.in_flight()) => return Ok(End::Closing),
         };
         self.carry(stream, connect_by).await
     }
@@ -246,7 +245,7 @@ impl Driver {
     fn wants_to_end(&self) -> Option<End> {
         let closing = self.shared.lock().closing;
         let expired = closing.is_some_and(|since| since.elapsed() >= self.settings.close_timeout);
-        if expired || closing.is_some() && self.session.is_up() && self.is_drained() {
+        if expired || (closing.is_some() && self.is_drained()) {
             return Some(End::Closing);
         }
         let done = self.outgoing.is_empty() && self.session.has_done_its_message(&self.shared.lock().spool);
@@ -290,6 +289,8 @@ impl Driver {
             // Also when the future is the first to end, nobody may go on filling the spool.
             inner.closing.get_or_insert_with(Instant::now);
             let in_flight = self.session.in_flight();
+            inner.counts.in_flight = 0;
+            inner.counts.dropped += in_flight as u64;
             inner.spool.clear() + in_flight
         };
         if left > 0 {
@@ -394,9 +395,14 @@ fn now() -> std::time::Instant {
 
 /// When a link that is to close has tried for long enough; never, for one that is not.
 async fn closing_time(shared: &Shared, close_timeout: Duration) {
-    let closing = shared.lock().closing;
-    match closing {
-        Some(since) => sleep_until(since + close_timeout).await,
-        None => std::future::pending().await,
+    let since = shared.closing().await;
+    sleep_until(since + close_timeout).await;
+}
+
+/// The same where nothing is being sent: at once, if nothing is left to be.
+async fn pointless(shared: &Shared, close_timeout: Duration, in_flight: usize) {
+    let since = shared.closing().await;
+    if in_flight > 0 || shared.lock().spool.len() > 0 {
+        sleep_until(since + close_timeout).await;
     }
 }

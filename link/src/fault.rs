@@ -67,12 +67,12 @@ impl Fault {
                 "{to}: no answer within {} s: check Host and Port, and that no firewall drops the packets",
                 after.as_secs()
             ),
-            Self::Refused { reason, text } => format!("{to}: {}{}", refused_words(*reason, settings), said(text)),
+            Self::Refused { reason, text } => format!("{to}: {}{}", refused_words(*reason, settings), said(text.as_ref())),
             Self::ClosedBeforeConnAck => format!(
                 "{to}: closed before it answered CONNECT: check that Encryption Mode is what this port expects"
             ),
             Self::Closed => format!("{to}: the server closed the connection"),
-            Self::Disconnected { reason, text } => format!("{to}: {}{}", disconnected_words(*reason), said(text)),
+            Self::Disconnected { reason, text } => format!("{to}: {}{}", disconnected_words(*reason), said(text.as_ref())),
             Self::Silent { keep_alive } => {
                 format!("{to}: no answer to a ping within {} s: the server or the way to it is gone", keep_alive.as_secs())
             }
@@ -87,8 +87,8 @@ impl Fault {
 }
 
 /// A server's own words, cut and made harmless.
-fn said(text: &Option<String>) -> String {
-    text.as_deref().map_or_else(String::new, |text| {
+fn said(text: Option<&String>) -> String {
+    text.map_or_else(String::new, |text| {
         let cut: String = text.chars().take(200).collect();
         format!(" (the server says {cut:?})")
     })
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_servers_words_cannot_write_lines_of_their_own_into_the_log() {
         let text = Some(format!("no\n{}", "x".repeat(70_000)));
-        let words = said(&text);
+        let words = said(text.as_ref());
         assert!(words.len() < 300 && !words.contains('\n'), "{words}");
     }
 

@@ -59,7 +59,7 @@ impl Link {
             published: inner.spool.next_ordinal(),
             queued: inner.spool.len(),
             queued_bytes: inner.spool.bytes(),
-            dropped: inner.spool.dropped(),
+            dropped: inner.counts.dropped + inner.spool.dropped(),
             ..inner.counts
         }
     }
@@ -178,6 +178,8 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     /// A message came, or the wish to close. Only the driver waits for it.
     pub(crate) changed: Notify,
+    /// The same as `closing`, to be waited for.
+    closing: watch::Sender<Option<tokio::time::Instant>>,
 }
 
 #[derive(Debug)]
@@ -192,7 +194,7 @@ pub(crate) struct Inner {
 impl Shared {
     fn new(settings: &LinkSettings) -> Self {
         let inner = Inner { spool: Spool::new(settings.limits), counts: Counts::default(), closing: None };
-        Self { inner: Mutex::new(inner), changed: Notify::new() }
+        Self { inner: Mutex::new(inner), changed: Notify::new(), closing: watch::Sender::new(None) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -201,7 +203,18 @@ impl Shared {
     }
 
     fn close(&self) {
-        self.lock().closing.get_or_insert_with(tokio::time::Instant::now);
+        let since = *self.lock().closing.get_or_insert_with(tokio::time::Instant::now);
+        self.closing.send_replace(Some(since));
         self.changed.notify_one();
+    }
+
+    /// Waits for the wish to close; gives when it came.
+    pub(crate) async fn closing(&self) -> tokio::time::Instant {
+        let mut closing = self.closing.subscribe();
+        match closing.wait_for(Option::is_some).await.map(|since| *since) {
+            Ok(Some(since)) => since,
+            // The sender is ours: there is always one.
+            _ => std::future::pending().await,
+        }
     }
 }

@@ -39,7 +39,7 @@ impl Default for Server {
 impl Server {
     pub(crate) fn from_connack(connack: &ConnAck) -> Self {
         let mut server = Self::default();
-        for property in connack.properties.iter() {
+        for property in connack.properties {
             match property {
                 Property::ReceiveMaximum(messages) => server.receive_max = messages.max(1),
                 Property::MaximumPacketSize(bytes) => server.packet_bytes_max = bytes as usize,

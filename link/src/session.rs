@@ -456,6 +456,7 @@ impl Session {
 }
 
 /// What of a PUBLISH is not the message's.
+#[derive(Clone, Copy)]
 struct Header {
     qos: QoS,
     id: Option<PacketId>,
