@@ -10,6 +10,7 @@
 
 mod draft;
 mod fault;
+mod files;
 mod lines;
 mod log;
 mod manual;
@@ -22,10 +23,11 @@ mod table;
 mod values;
 
 pub use fault::{ConfigError, Fault, Level, Warning};
+pub use files::{Files, InMemory};
 pub use lines::{LINE_BYTES_MAX, VALUE_BYTES_MAX};
 pub use log::{LogSettings, LogTypes};
 pub use manual::manual;
 pub use place::{Located, Place};
-pub use read::{ERRORS_MAX, FILE_BYTES_MAX, FILES_MAX, Files, Overrides, check, parse};
+pub use read::{ERRORS_MAX, FILE_BYTES_MAX, FILES_MAX, Overrides, check, parse};
 pub use settings::{Certificates, Listener, ProtocolVersions, Psk, Settings, SocketDomain, TlsVersion};
 pub use table::{OptionSpec, Reload, Scope, Status, Takes, find, options};

@@ -96,3 +96,73 @@ pub(crate) fn text_of<'a>(name: &str, line: &Line<'a>, bytes_max: usize) -> Resu
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &[u8]) -> Vec<(u32, &[u8])> {
+        lines(text).collect()
+    }
+
+    #[test]
+    fn unix_and_windows_line_ends_give_the_same_lines() {
+        let wanted: Vec<(u32, &[u8])> = vec![(1, b"a"), (2, b""), (3, b"b")];
+        for text in [&b"a\n\nb"[..], b"a\n\nb\n", b"a\r\n\r\nb\r\n", b"a\r\r\n\nb\r"] {
+            assert_eq!(all(text), wanted, "{text:?}");
+        }
+        assert_eq!(all(b""), vec![]);
+        assert_eq!(all(b"\n"), vec![(1, &b""[..])]);
+    }
+
+    #[test]
+    fn a_line_is_cut_where_mosquitto_cuts_it() {
+        // line, name, word, text
+        let rows: [(&str, &str, Option<&str>, Option<&str>); 6] = [
+            ("port 1883", "port", Some("1883"), Some("1883")),
+            ("  port   1883  ", "port", Some("1883"), Some("1883")),
+            ("port 1883 # the port", "port", Some("1883"), Some("1883 # the port")),
+            ("pid_file /run/a b \t", "pid_file", Some("/run/a"), Some("/run/a b")),
+            ("port\t1883", "port\t1883", None, None),
+            ("port", "port", None, None),
+        ];
+        for (text, name, word, rest) in rows {
+            let line = cut(1, text.as_bytes()).expect("readable").expect("an option");
+            assert_eq!((line.name, line.word(), line.text()), (name, word, rest), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_hash_in_the_first_column_makes_a_comment_and_it_may_hold_any_bytes() {
+        for text in [&b"# x"[..], b"#\xff\xfe\0", b"#\xb2\xbb\xd4\xca\xd0\xed", b"", b"   "] {
+            assert_eq!(cut(1, text), Ok(None), "{text:?}");
+        }
+        let line = cut(1, b" # x").expect("readable").expect("an option, as mosquitto has it");
+        assert_eq!(line.name, "#");
+    }
+
+    #[test]
+    fn a_line_that_is_not_text_says_what_to_do() {
+        let long = vec![b'a'; LINE_BYTES_MAX + 1];
+        let rows: [(&[u8], &str); 4] = [
+            (b"\xef\xbb\xbfuser x", "byte order mark"),
+            (b"user \xff", "Byte 6 of the line is not UTF-8"),
+            (b"user a\0b", "byte 7 of the line is zero"),
+            (&long, "at most 69631 are read"),
+        ];
+        for (text, wanted) in rows {
+            let fault = cut(1, text).expect_err("refused");
+            let told = format!("{fault} {}", fault.mend().unwrap_or_default());
+            assert!(told.contains(wanted), "{told} should hold {wanted}");
+        }
+        assert!(cut(1, &long[1..]).is_ok());
+    }
+
+    #[test]
+    fn a_value_as_long_as_the_limit_is_taken_and_one_longer_is_not() {
+        let text = format!("user {}", "a".repeat(VALUE_BYTES_MAX));
+        let line = cut(1, text.as_bytes()).expect("readable").expect("an option");
+        assert!(text_of("user", &line, VALUE_BYTES_MAX).is_ok());
+        assert!(text_of("user", &line, VALUE_BYTES_MAX - 1).is_err());
+    }
+}

@@ -60,7 +60,7 @@ impl LogTypes {
         internal: false,
     };
 
-    /// `log_type all`, which is all but `internal`; also `-v`.
+    /// `log_type all`; also `-v`.
     pub const ALL: Self = Self {
         debug: true,
         information: true,
@@ -70,7 +70,7 @@ impl LogTypes {
         subscribe: true,
         unsubscribe: true,
         websockets: true,
-        internal: false,
+        internal: true,
     };
 
     /// Without any `log_type` line.
@@ -88,10 +88,30 @@ impl LogTypes {
             "unsubscribe" => self.unsubscribe = true,
             "websockets" => self.websockets = true,
             "internal" => self.internal = true,
-            "all" => return Some(Self { internal: self.internal, ..Self::ALL }),
+            "all" => return Some(Self::ALL),
             "none" => return Some(Self::NONE),
             _ => return None,
         }
         Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_type_lines_add_up_and_none_clears() {
+        let rows: [(&[&str], Option<LogTypes>); 5] = [
+            (&["error"], Some(LogTypes { error: true, ..LogTypes::NONE })),
+            (&["error", "debug"], Some(LogTypes { error: true, debug: true, ..LogTypes::NONE })),
+            (&["error", "none"], Some(LogTypes::NONE)),
+            (&["all"], Some(LogTypes::ALL)),
+            (&["verbose"], None),
+        ];
+        for (words, wanted) in rows {
+            let types = words.iter().try_fold(LogTypes::NONE, |types, word| types.with(word));
+            assert_eq!(types, wanted, "{words:?}");
+        }
     }
 }

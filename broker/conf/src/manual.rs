@@ -34,3 +34,19 @@ fn row(page: &mut String, option: &OptionSpec) {
         option.takes, option.default, option.scope, option.means
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_has_a_row_of_seven_cells_for_every_option() {
+        let page = manual();
+        let rows: Vec<&str> = page.lines().skip(2).collect();
+        assert_eq!(rows.len(), options().len());
+        for (row, option) in rows.iter().zip(options()) {
+            assert!(row.starts_with(&format!("| `{}`", option.name)), "{row}");
+            assert_eq!(row.matches('|').count(), 8, "{row}");
+        }
+    }
+}

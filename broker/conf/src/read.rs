@@ -1,6 +1,5 @@
 //! Reading: the main file, those it includes, the command line; one line after the other.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use crate::draft::Draft;
 use crate::fault::{Level, shown};
 use crate::lines::{self, Line, VALUE_BYTES_MAX};
 use crate::table::Carry;
-use crate::{ConfigError, Fault, OptionSpec, Place, Scope, Settings, Takes, settle, spelling, table, values};
+use crate::{ConfigError, Fault, Files, OptionSpec, Place, Scope, Settings, Takes, settle, spelling, table, values};
 
 /// Bytes of one file. mosquitto's own example, all comments, has 40 thousand.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
@@ -19,15 +18,6 @@ pub const FILES_MAX: usize = 1_000;
 
 /// Errors that [`check`] tells. Past this the file is something else, and the rest says nothing new.
 pub const ERRORS_MAX: usize = 100;
-
-/// The files as the caller sees them; this crate opens none.
-pub trait Files {
-    /// The bytes of a file. [`io::ErrorKind::IsADirectory`] has words of its own.
-    fn read(&mut self, path: &Path) -> io::Result<Vec<u8>>;
-
-    /// The names in a folder, in any order, without the folder's own path.
-    fn list(&mut self, dir: &Path) -> io::Result<Vec<OsString>>;
-}
 
 /// What the command line says besides the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -270,5 +260,208 @@ fn asks_for_what_is(option: &OptionSpec, line: &Line) -> bool {
         }
         Takes::Form(_) => line.text() == Some(option.default),
         Takes::Text | Takes::Path => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::InMemory;
+
+    const MAIN: &str = "m.conf";
+
+    fn read(text: &str) -> Result<Settings, ConfigError> {
+        parse(Some(Path::new(MAIN)), &mut InMemory::one(MAIN, text), &Overrides::default())
+    }
+
+    fn errors(files: &mut InMemory) -> Vec<String> {
+        let errors = check(Some(Path::new(MAIN)), files, &Overrides::default()).expect_err("refused");
+        errors.iter().map(ConfigError::one_line).collect()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_mosquittos_words_with_file_and_line() {
+        // text, line, the message, part of the mend. The texts are those of mosquitto 2.1.2.
+        let rows = [
+            ("bogus 1", 1, "Error: Unknown configuration variable 'bogus'.", ""),
+            ("\n#x\nallow_anonymus true", 3, "Error: Unknown configuration variable 'allow_anonymus'.", "Did you mean"),
+            ("allow_anonymous yes", 1, "Error: Invalid 'allow_anonymous' value (yes).", "true or false"),
+            ("allow_anonymous", 1, "Error: Empty 'allow_anonymous' value in configuration.", ""),
+            ("max_keepalive sixty", 1, "Error: 'max_keepalive' value not a number.", "not 'sixty'"),
+            ("max_keepalive 70000", 1, "Error: Invalid 'max_keepalive' value (70000).", "0 to 65535 seconds"),
+            ("max_keepalive 99999999999", 1, "Error: 'max_keepalive' value out of range.", "0 to 65535 seconds"),
+            ("max_qos 3", 1, "Error: 'max_qos' must be between 0 and 2 inclusive.", "not 3"),
+            ("max_inflight_messages 65536", 1, "Error: 'max_inflight_messages' must be <= 65535.", ""),
+            ("max_packet_size 19", 1, "Error: Invalid 'max_packet_size' value (19).", "20 bytes or more"),
+            ("user a\nuser a", 2, "Error: Duplicate 'user' value in configuration.", "first at m.conf:1"),
+            ("user   ", 1, "Error: Empty 'user' value in configuration.", ""),
+            ("listener", 1, "Error: Empty 'listener' value in configuration.", ""),
+            ("listener 100000", 1, "Error: Invalid 'port' value (100000).", "1 to 65535"),
+            ("listener 0", 1, "Error: A listener with port 0 must provide a Unix socket path.", ""),
+            ("listener 0 /run/x", 1, "Error: 'listener 0' is an option of mosquitto", "keep mosquitto"),
+            ("port 0", 1, "Error: Invalid 'port' value (0).", ""),
+            ("cafile /x", 1, "Error: The 'cafile' option requires a listener to be defined first.", "below"),
+            ("max_topic_alias 1", 1, "Error: The 'max_topic_alias' option requires a listener to be", ""),
+            (
+                "per_listener_settings true\nacl_file a",
+                2,
+                "Error: The 'acl_file' option requires a listener to be defined first.",
+                "",
+            ),
+            (
+                "acl_file a\nper_listener_settings true",
+                2,
+                "Error: per_listener_settings must be set before any other security settings.",
+                "top",
+            ),
+            ("log_dest file", 1, "Error: Empty \"log_dest file\" value in configuration.", ""),
+            ("log_dest paper", 1, "Error: Invalid 'log_dest' value (paper).", ""),
+            ("log_dest syslog", 1, "Error: 'log_dest syslog' is an option of mosquitto that nightjar", ""),
+            ("log_type some", 1, "Error: Invalid 'log_type' value (some).", "debug"),
+            ("protocol mqttsn", 1, "Error: Invalid 'protocol' value (mqttsn).", ""),
+            ("protocol websockets", 1, "Error: 'protocol websockets' is an option", "write 'protocol mqtt'"),
+            ("socket_domain ip", 1, "Error: Invalid 'socket_domain' value 'ip' in configuration.", "ipv4"),
+            (
+                "persistent_client_expiration 5",
+                1,
+                "Error: Invalid 'persistent_client_expiration' duration in configuration.",
+                "14d",
+            ),
+            ("listener 1\ntls_version tlsv1.1", 2, "Error: Invalid 'tls_version' value (tlsv1.1).", "tlsv1.2"),
+            ("listener 1\naccept_protocol_versions 3,6", 2, "Error: Invalid 'accept_protocol_versions' value", ""),
+            ("connection far", 1, "Error: 'connection' is an option of mosquitto that nightjar does not", "keep"),
+            ("use_identity_as_username true", 1, "Error: 'use_identity_as_username' is an", "_username false'"),
+            ("auto_id_prefix 123456789012345678901234567890123456789012345678901", 1, "Error: Invalid 'auto_id", "50"),
+        ];
+        for (text, line, message, mend) in rows {
+            let error = read(text).expect_err(text);
+            let told = error.to_string();
+            let first = told.lines().next().unwrap_or_default();
+            assert!(first.starts_with(message), "{text:?}: {first} should begin with {message}");
+            assert!(error.fault.mend().unwrap_or_default().contains(mend), "{text:?}: {told} should hold {mend}");
+            assert!(told.ends_with(&format!("Error found at m.conf:{line}.")), "{told}");
+            assert_eq!(error.exit_status(), 3, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_option_not_carried_out_yet_may_be_given_the_value_it_has_anyway() {
+        for text in [
+            "per_listener_settings false",
+            "use_identity_as_username 0",
+            "max_inflight_bytes 0",
+            "max_inflight_bytes 0x0",
+            "tls_keyform pem",
+            "protocol mqtt",
+        ] {
+            assert!(read(text).is_ok(), "{text}");
+        }
+        assert!(read("crlfile none").is_err(), "'none' is a file here");
+    }
+
+    #[test]
+    fn check_tells_every_error_and_parse_the_first() {
+        let text = "port x\nlistener y\nmax_topic_alias z\ncafile /ca\nbogus\n";
+        let mut files = InMemory::one(MAIN, text);
+        let all = errors(&mut files);
+        let places: Vec<&str> = all.iter().filter_map(|error| error.split(": ").next()).collect();
+        assert_eq!(places, ["m.conf:1", "m.conf:2", "m.conf:3", "m.conf:5"], "{all:#?}");
+        let first = read(text).expect_err("refused");
+        assert_eq!(first.one_line(), all[0]);
+    }
+
+    #[test]
+    fn check_stops_at_its_limit() {
+        let mut files = InMemory::one(MAIN, "bogus\n".repeat(ERRORS_MAX * 3));
+        assert_eq!(errors(&mut files).len(), ERRORS_MAX);
+    }
+
+    #[test]
+    fn included_files_are_read_in_mosquittos_order_and_name_both_places() {
+        let mut files = InMemory::one(MAIN, "user root\ninclude_dir d\n");
+        for name in ["b.conf", "A.conf", "a.conf", "01.conf", "B.conf", "00.conf", "_.conf", ".conf", "x.conf.bak"] {
+            files = files.with(format!("d/{name}"), "bogus");
+        }
+        let all = errors(&mut files);
+        let names: Vec<&str> = all.iter().filter_map(|error| error.split(':').next()).collect();
+        // mosquitto.conf(5), include_dir: upper case before lower of the same letter.
+        let order = ["d/00.conf", "d/01.conf", "d/A.conf", "d/a.conf", "d/B.conf", "d/b.conf", "d/_.conf"];
+        assert_eq!(names, order);
+        let error = parse(Some(Path::new(MAIN)), &mut files, &Overrides::default()).expect_err("refused");
+        assert!(error.to_string().ends_with("Error found at d/00.conf:1.\nError found at m.conf:2."), "{error}");
+    }
+
+    #[test]
+    fn a_listener_in_one_file_is_not_spoken_of_in_another() {
+        // As seen with mosquitto 2.0.11: the included option makes the default listener, and the line after
+        // include_dir speaks of the main file's listener again.
+        let mut files = InMemory::one(MAIN, "listener 18831\ninclude_dir d\nmax_qos 0").with("d/x.conf", "max_qos 1\n");
+        let settings = parse(Some(Path::new(MAIN)), &mut files, &Overrides::default()).expect("good");
+        let ports: Vec<_> = settings.listeners.iter().map(|listener| (listener.port, listener.max_qos)).collect();
+        assert_eq!(ports, [(1883, 1), (18831, 0)]);
+        assert_eq!(settings.files, [Path::new(MAIN), Path::new("d/x.conf")]);
+    }
+
+    #[test]
+    fn an_include_within_an_included_file_is_passed_over_with_a_warning() {
+        let mut files = InMemory::one(MAIN, "include_dir d\n").with("d/x.conf", "include_dir d\n");
+        let settings = parse(Some(Path::new(MAIN)), &mut files, &Overrides::default()).expect("good");
+        let told: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("d/x.conf:1: Warning: 'include_dir' is read in the main file only"), "{told:?}");
+    }
+
+    #[test]
+    fn files_that_cannot_be_opened_end_with_status_1() {
+        let rows = [
+            ("none.conf", "Error: Unable to open config file none.conf.", 1),
+            ("d", "Error: Config file d is a directory.", 1),
+            ("dir.conf", "Error: Unable to open include_dir '/none'.", 3),
+        ];
+        for (path, message, status) in rows {
+            let mut files = InMemory::one("dir.conf", "include_dir /none").with("d/x.conf", "");
+            let error = parse(Some(Path::new(path)), &mut files, &Overrides::default()).expect_err("refused");
+            assert!(error.to_string().starts_with(message), "{error}");
+            assert_eq!(error.exit_status(), status, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_refused_and_never_a_panic() {
+        for byte in 0..=255u8 {
+            for text in [vec![byte], vec![byte; 300], [b"user ".to_vec(), vec![byte, b'\n', byte]].concat()] {
+                let _ = check(Some(Path::new(MAIN)), &mut InMemory::one(MAIN, text), &Overrides::default());
+            }
+        }
+        let huge = "#".repeat(FILE_BYTES_MAX + 1);
+        let error = read(&huge).expect_err("refused");
+        assert!(error.to_string().contains("at most 16777216 are read"), "{error}");
+        assert!(read(&huge[1..]).is_ok());
+    }
+
+    #[test]
+    fn a_message_does_not_carry_control_characters_or_a_page_of_text() {
+        let error = read("\x1b[2Jbogus 1").expect_err("refused");
+        assert!(!error.to_string().contains('\x1b'), "{error}");
+        let error = read(&format!("{}{}", "x".repeat(5_000), " 1")).expect_err("refused");
+        assert!(error.to_string().len() < 400, "{error}");
+    }
+
+    #[test]
+    fn the_command_line_takes_the_place_of_what_the_file_says() {
+        let mut overrides = Overrides::default();
+        for set in ["user=root", "max_keepalive=60", "listener=18832 ::1", "max_connections=5"] {
+            overrides.add(set).expect("good");
+        }
+        let mut files = InMemory::one(MAIN, "user mosquitto\nmax_keepalive 30\nlistener 18831\n");
+        let settings = parse(Some(Path::new(MAIN)), &mut files, &overrides).expect("good");
+        assert_eq!(settings.user.map(|user| (user.value, user.at)), Some(("root".to_owned(), Place::command_line())));
+        assert_eq!(settings.max_keepalive_s, 60);
+        let limits: Vec<_> = settings.listeners.iter().map(|listener| listener.max_connections).collect();
+        assert_eq!(limits, [None, Some(5)], "the listener given last is the one spoken of");
+
+        assert!(overrides.add("max_keepalive").is_err());
+        overrides.add("bogus=1").expect("has a value");
+        let error = parse(Some(Path::new(MAIN)), &mut files, &overrides).expect_err("refused");
+        assert!(error.to_string().ends_with("Error found at command line."), "{error}");
     }
 }

@@ -254,3 +254,189 @@ impl Settling {
         self.warnings.push(Warning { at, level: Level::Warning, message: message.to_owned() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InMemory, SocketDomain, TlsVersion, parse};
+    use std::path::Path;
+
+    fn read(text: &str) -> Result<Settings, ConfigError> {
+        read_with(text, &Overrides::default())
+    }
+
+    fn read_with(text: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
+        parse(Some(Path::new("m.conf")), &mut InMemory::one("m.conf", text), overrides)
+    }
+
+    fn told(settings: &Settings) -> String {
+        settings.warnings.iter().map(|warning| format!("{warning}\n")).collect()
+    }
+
+    fn doors(settings: &Settings) -> Vec<(u16, Option<&str>)> {
+        settings.listeners.iter().map(|listener| (listener.port, listener.address.as_deref())).collect()
+    }
+
+    #[test]
+    fn without_a_listener_only_this_machine_can_connect() {
+        for text in ["", "user root", "password_file p\nacl_file a"] {
+            let settings = read(text).expect("good");
+            assert!(settings.local_only);
+            assert_eq!(doors(&settings), [(1883, Some("127.0.0.1")), (1883, Some("::1"))]);
+            assert!(settings.listeners.iter().all(|listener| listener.allow_anonymous && listener.at.is_none()));
+            assert!(told(&settings).contains("Starting in local only mode."), "{text}");
+        }
+        let none = parse(None, &mut InMemory::default(), &Overrides::default()).expect("good");
+        assert!(none.local_only && none.files.is_empty());
+        assert!(!read("allow_anonymous false").expect("good").listeners[0].allow_anonymous);
+    }
+
+    #[test]
+    fn ports_of_the_command_line_hold_in_local_only_mode_and_nowhere_else() {
+        let overrides = Overrides { ports: vec![18831, 18832], ..Overrides::default() };
+        let local = read_with("", &overrides).expect("good");
+        let wanted = [(18831, "127.0.0.1"), (18831, "::1"), (18832, "127.0.0.1"), (18832, "::1")];
+        assert_eq!(doors(&local), wanted.map(|(port, address)| (port, Some(address))));
+        let listening = read_with("listener 1883", &overrides).expect("good");
+        assert_eq!(doors(&listening), [(1883, None)]);
+        assert!(told(&listening).contains("-p is ignored"));
+    }
+
+    #[test]
+    fn each_option_of_the_default_listener_makes_it() {
+        for text in ["port 1883", "bind_address ::1", "max_connections -1", "socket_domain ipv4", "psk_hint x"] {
+            let settings = read(text).expect(text);
+            assert!(!settings.local_only, "{text}");
+            assert_eq!(settings.listeners.len(), 1, "{text}");
+            assert!(!settings.listeners[0].allow_anonymous, "{text}");
+        }
+        let both = read("port 18831\nlistener 18832 127.0.0.1\nsocket_domain ipv6").expect("good");
+        assert_eq!(doors(&both), [(18831, None), (18832, Some("127.0.0.1"))]);
+        assert_eq!(both.listeners[0].socket_domain, SocketDomain::Any);
+        assert_eq!(both.listeners[1].socket_domain, SocketDomain::Ipv6);
+    }
+
+    #[test]
+    fn what_is_not_written_is_as_in_mosquitto() {
+        let settings = read("listener 1883").expect("good");
+        assert_eq!(settings.max_inflight_messages, 20);
+        assert_eq!(settings.max_queued_messages, 1_000);
+        assert_eq!(settings.max_packet_size, 2_000_000);
+        assert_eq!(settings.sys_interval_s, 10);
+        assert_eq!((settings.max_keepalive_s, settings.message_size_limit, settings.max_queued_bytes), (0, 0, 0));
+        assert!(settings.allow_duplicate_messages && settings.retain_available);
+        assert!(!settings.set_tcp_nodelay && !settings.queue_qos0_messages && !settings.upgrade_outgoing_qos);
+        assert_eq!((settings.global_max_connections, settings.persistent_client_expiration_s), (None, None));
+        assert!(settings.log.to_stderr && settings.log.timestamp && settings.log.connection_messages);
+        assert_eq!(settings.log.types, LogTypes::DEFAULT);
+        let listener = &settings.listeners[0];
+        assert_eq!((listener.max_qos, listener.max_topic_alias, listener.max_topic_alias_broker), (2, 10, 10));
+        assert_eq!(listener.protocol_versions, ALL_VERSIONS);
+        assert_eq!(listener.auto_id_prefix, "auto-");
+        assert!(listener.allow_zero_length_clientid && !listener.allow_anonymous);
+        assert_eq!(listener.at.as_ref().map(ToString::to_string).as_deref(), Some("m.conf:1"));
+        assert!(settings.warnings.is_empty(), "{}", told(&settings));
+    }
+
+    #[test]
+    fn security_is_common_to_all_listeners_unless_it_is_theirs() {
+        let common = read("listener 1\nallow_anonymous true\npassword_file a\nlistener 2\n").expect("good");
+        assert!(common.listeners.iter().all(|listener| listener.allow_anonymous && listener.password_file.is_some()));
+
+        let own =
+            "per_listener_settings true\nlistener 1\nallow_anonymous true\npassword_file a\nlistener 2\nacl_file b";
+        let own = read(own).expect("good");
+        assert!(own.per_listener_settings);
+        let [first, second] = &own.listeners[..] else { panic!("two listeners") };
+        assert!(first.allow_anonymous && first.password_file.is_some() && first.acl_file.is_none());
+        assert!(!second.allow_anonymous && second.password_file.is_none() && second.acl_file.is_some());
+
+        let mixed = read("allow_anonymous true\nlistener 1\nlistener_allow_anonymous false\nlistener 2").expect("good");
+        let anonymous: Vec<bool> = mixed.listeners.iter().map(|listener| listener.allow_anonymous).collect();
+        assert_eq!(anonymous, [false, true]);
+    }
+
+    #[test]
+    fn certificates_and_psk_may_be_given_for_one_listener() {
+        let text = "listener 8883\ncafile ca\ncertfile c\nkeyfile k\nrequire_certificate true\ntls_version tlsv1.3\n\
+                    psk_hint hint\npsk_file p\nciphers PSK-AES128-CBC-SHA";
+        let settings = read(text).expect("good");
+        let listener = &settings.listeners[0];
+        let certificates = listener.certificates.as_ref().expect("certificates");
+        assert!(certificates.require_certificate);
+        assert_eq!(certificates.tls_version_min, TlsVersion::V13);
+        assert_eq!(certificates.keyfile.at.to_string(), "m.conf:4");
+        let psk = listener.psk.as_ref().expect("psk");
+        assert_eq!(psk.file.as_ref().map(|file| file.value.as_path()), Some(Path::new("p")));
+        assert_eq!(psk.ciphers.as_ref().map(|list| list.value.as_str()), Some("PSK-AES128-CBC-SHA"));
+        assert!(settings.warnings.is_empty(), "{}", told(&settings));
+    }
+
+    #[test]
+    fn contradictions_are_refused_where_they_were_written() {
+        // text, line, message
+        let rows = [
+            ("listener 1\ncertfile c", 2, "'certfile' is given without 'keyfile'"),
+            ("listener 1\nkeyfile k", 2, "'keyfile' is given without 'certfile'"),
+            ("listener 1\ncafile c", 2, "'cafile' is given without 'certfile'"),
+            ("listener 1\ncapath c", 2, "'capath' is given without 'certfile'"),
+            ("listener 1\ncertfile c\nkeyfile k\nrequire_certificate true", 4, "without 'cafile' or 'capath'"),
+            ("listener 1883\nlistener 1883", 2, "two listeners have the port 1883"),
+            ("port 1883\nlistener 1883", 2, "two listeners have the port 1883"),
+        ];
+        for (text, line, message) in rows {
+            let error = read(text).expect_err(text).to_string();
+            assert!(error.contains(message), "{text:?}: {error}");
+            assert!(error.ends_with(&format!("Error found at m.conf:{line}.")), "{text:?}: {error}");
+        }
+        assert!(read("listener 1883 127.0.0.1\nlistener 1883 ::1").is_ok());
+    }
+
+    #[test]
+    fn what_does_not_do_what_it_seems_to_say_is_warned_of() {
+        let rows = [
+            ("port 1", "m.conf:1: The 'port' option is now deprecated and will be removed in version 3.0. Please use"),
+            ("port 1\nport 2", "m.conf:2: Warning: Default listener port specified multiple times."),
+            ("persistence true", "m.conf:1: Warning: sessions and retained messages are kept in memory only"),
+            ("persistence_location /x", "m.conf:1: Warning: sessions and retained messages are kept in memory only"),
+            ("retry_interval 5", "m.conf:1: Warning: The 'retry_interval' option is no longer available."),
+            ("dhparamfile x", "m.conf:1: Warning: The 'dhparamfile' option is no longer required."),
+            ("sys_interval 60", "m.conf:1: 'sys_interval' is accepted"),
+            ("listener 1\nrequire_certificate true", "m.conf:2: Warning: 'require_certificate' does nothing"),
+            ("listener 1\npsk_hint x", "m.conf:2: Warning: 'psk_hint' is given without 'psk_file'"),
+            ("listener 1\npsk_file x", "m.conf:2: Warning: 'psk_file' does nothing without 'psk_hint'"),
+            ("listener 1\ncertfile c\nkeyfile k\nciphers x", "m.conf:4: Warning: 'ciphers' is applied to PSK only"),
+        ];
+        for (text, wanted) in rows {
+            let told = told(&read(text).expect(text));
+            assert!(told.contains(wanted), "{text:?}: {told} should hold {wanted}");
+        }
+        let once = told(&read("persistence true\npersistence_file x\nautosave_interval 1").expect("good"));
+        assert_eq!(once.matches("in memory only").count(), 1, "{once}");
+        for silent in ["persistence false", "sys_interval 0", "websockets_log_level 0"] {
+            let told = told(&read(&format!("{silent}\nlistener 1")).expect(silent));
+            assert_eq!(told, "", "{silent}");
+        }
+    }
+
+    #[test]
+    fn where_the_log_goes() {
+        // text, (stderr, stdout, file)
+        let rows = [
+            ("", (true, false, None)),
+            ("log_dest stdout", (false, true, None)),
+            ("log_dest file /var/log/a b.log", (false, false, Some("/var/log/a b.log"))),
+            ("log_dest stdout\nlog_dest none", (false, false, None)),
+            ("log_dest none\nlog_dest stderr", (true, false, None)),
+        ];
+        for (text, wanted) in rows {
+            let log = read(text).expect(text).log;
+            let file = log.to_file.as_ref().and_then(|file| file.value.to_str());
+            assert_eq!((log.to_stderr, log.to_stdout, file), wanted, "{text}");
+        }
+        let verbose = Overrides { verbose: true, ..Overrides::default() };
+        assert_eq!(read_with("log_type error", &verbose).expect("good").log.types, LogTypes::ALL);
+        let quiet = Overrides { quiet: true, ..Overrides::default() };
+        assert_eq!(read_with("log_type error", &quiet).expect("good").log.types, LogTypes::NONE);
+    }
+}

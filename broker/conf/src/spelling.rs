@@ -62,3 +62,35 @@ fn distance(a: &str, b: &str, max: usize) -> usize {
     }
     last[b.len()].min(max + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant_is_guessed_only_when_it_is_near() {
+        let rows = [
+            ("allow_anonymus", Some("Did you mean 'allow_anonymous'?")),
+            ("Allow_Anonymous", Some("Did you mean 'allow_anonymous'?")),
+            ("pasword_flie", Some("Did you mean 'password_file'?")),
+            ("prot", Some("Did you mean 'port'?")),
+            ("maximum_qso", Some("Did you mean 'maximum_qos'?")),
+            ("port\t1883", Some("A tab does not separate; write 'port', a space, and its value.")),
+            ("bogus\t1", Some("A tab does not separate an option from its value; write a space.")),
+            ("port=1883", Some("Write 'port', a space, and its value.")),
+            ("listener:", Some("Write 'listener', a space, and its value.")),
+            ("#", Some("A comment begins in the first column; remove the blanks before the '#'.")),
+            ("bogus", None),
+            ("\u{4e2d}\u{6587}", None),
+            ("plugin_opt_", None),
+        ];
+        for (name, wanted) in rows {
+            assert_eq!(hint(name).as_deref(), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_answered_at_once() {
+        assert_eq!(hint(&"x".repeat(60_000)), None);
+    }
+}

@@ -87,3 +87,56 @@ pub(crate) fn duration_s(word: &str) -> Option<u64> {
     };
     number.checked_mul(unit_s).filter(|seconds| *seconds > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_strtol_with_base_0_reads_them() {
+        let rows = [
+            ("1883", Ok(1883)),
+            ("0x10", Ok(16)),
+            ("0X1f", Ok(31)),
+            ("017", Ok(15)),
+            ("0", Ok(0)),
+            ("-1", Ok(-1)),
+            ("+7", Ok(7)),
+            ("9223372036854775807", Ok(i64::MAX)),
+            ("9223372036854775808", Err(NumberFault::OutOfRange)),
+            ("08", Err(NumberFault::NotANumber)),
+            ("0x", Err(NumberFault::NotANumber)),
+            ("1883a", Err(NumberFault::NotANumber)),
+            ("1.5", Err(NumberFault::NotANumber)),
+            ("--1", Err(NumberFault::NotANumber)),
+            ("-+1", Err(NumberFault::NotANumber)),
+            ("-", Err(NumberFault::NotANumber)),
+            ("\u{661}", Err(NumberFault::NotANumber)),
+        ];
+        for (word, wanted) in rows {
+            assert_eq!(strtol(word), wanted, "{word}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_number_and_one_unit() {
+        let rows = [
+            ("30s", Some(30)),
+            ("1h", Some(3_600)),
+            ("14d", Some(14 * 86_400)),
+            ("2w", Some(14 * 86_400)),
+            ("1m", Some(30 * 86_400)),
+            ("1y", Some(365 * 86_400)),
+            ("0d", None),
+            ("d", None),
+            ("5", None),
+            ("1z", None),
+            ("1\u{65e5}", None),
+            ("-1d", None),
+            ("18446744073709551615y", None),
+        ];
+        for (word, wanted) in rows {
+            assert_eq!(duration_s(word), wanted, "{word}");
+        }
+    }
+}

@@ -200,3 +200,49 @@ impl fmt::Display for Scope {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_stands_once_and_is_found() {
+        let mut seen = BTreeSet::new();
+        for option in options() {
+            for name in std::iter::once(&option.name).chain(option.aliases) {
+                assert!(seen.insert(*name), "{name} is there twice");
+                assert_eq!(find(name).map(|found| found.name), Some(option.name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_is_described() {
+        for option in options() {
+            let OptionSpec { name, means, default, .. } = option;
+            assert!(means.ends_with('.') && !means.contains('|'), "{name} means {means:?}");
+            assert!(!default.is_empty(), "{name} has no default in words");
+        }
+    }
+
+    #[test]
+    fn an_option_takes_what_its_place_in_the_draft_holds() {
+        for option in options() {
+            let fits = match option.carry {
+                Carry::Bool(_) => option.takes == Takes::Bool,
+                Carry::Int(_) => matches!(option.takes, Takes::Int { .. }),
+                Carry::Text(_) => matches!(option.takes, Takes::Text | Takes::Path | Takes::Form(_)),
+                _ => true,
+            };
+            assert!(fits, "{} takes {}", option.name, option.takes);
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_ending() {
+        assert_eq!(find("plugin_opt_file").map(|option| option.name), Some("plugin_opt_*"));
+        assert_eq!(find("auth_opt_file").map(|option| option.name), Some("plugin_opt_*"));
+        assert!(find("plugin_op").is_none());
+    }
+}
