@@ -167,14 +167,14 @@ impl Driver {
             };
             tokio::select! {
                 read = reader.read(&mut scratch), if self.outgoing.next.len() < OUTBOX_BYTES_MAX * 2 => {
-                    let bytes = read.map_err(Fault::Io)?;
+                    let bytes = read.map_err(|error| self.broken(error))?;
                     if bytes == 0 {
                         return Err(if self.session.is_up() { Fault::Closed } else { Fault::ClosedBeforeConnAck });
                     }
                     self.take_in(&mut unread, scratch.get(..bytes).unwrap_or_default())?;
                 }
                 wrote = self.outgoing.write(&mut writer), if !self.outgoing.leaving.is_empty() => {
-                    let sent = wrote.map_err(Fault::Io)?;
+                    let sent = wrote.map_err(|error| self.broken(error))?;
                     self.shared.lock().counts.sent += sent;
                 }
                 () = shared.changed.notified() => {}
@@ -186,6 +186,16 @@ impl Driver {
                 }
                 () = closing_time(&shared, self.settings.close_timeout) => {}
             }
+        }
+    }
+
+    /// A reset instead of CONNACK is how many a server closes on what it does not understand.
+    fn broken(&self, error: io::Error) -> Fault {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if !self.session.is_up() => {
+                Fault::ClosedBeforeConnAck
+            }
+            _ => Fault::Io(error),
         }
     }
 
