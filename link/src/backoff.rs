@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_wait_lies_between_half_and_the_whole_of_a_doubling_time() {
         let backoff = Backoff { first: S, max: 60 * S };
-        for (failures, whole) in [(0, S), (1, S), (2, 2 * S), (3, 4 * S), (6, 32 * S), (7, 60 * S), (u32::MAX, 60 * S)] {
+        for (failures, whole) in [(0, S), (1, S), (2, 2 * S), (3, 4 * S), (6, 32 * S), (7, 60 * S), (u32::MAX, 60 * S)]
+        {
             for random in [0, 1, 999_999, u64::MAX / 2, u64::MAX] {
                 let wait = backoff.wait(failures, random);
                 assert!(wait >= whole / 2 && wait <= whole, "{failures} failures, random {random}: {wait:?}");

@@ -323,16 +323,23 @@ impl Driver {
         for event in self.session.take_events() {
             match event {
                 Event::TooLarge { topic, bytes, bytes_max } if self.may_log((100, 0)) => {
-                    warn!("{to}: a message to {topic:?} makes a packet of {bytes} bytes, but the server takes {bytes_max}: dropped");
+                    warn!(
+                        "{to}: a message to {topic:?} makes a packet of {bytes} bytes, but the server takes {bytes_max}: dropped"
+                    );
                 }
                 Event::Refused { topic, reason } if self.may_log((101, reason.as_u8())) => {
                     warn!("{to}: the server refused a message to {topic:?}: {reason:?}; it is not sent again");
                 }
                 Event::Lowered { topic, to: qos } if self.may_log((102, 0)) => {
-                    warn!("{to}: the server takes no QoS above {}: messages as to {topic:?} are sent at that", qos.as_u8());
+                    warn!(
+                        "{to}: the server takes no QoS above {}: messages as to {topic:?} are sent at that",
+                        qos.as_u8()
+                    );
                 }
                 Event::Unasked { topic } if self.may_log((103, 0)) => {
-                    warn!("{to}: the server sent a message to {topic:?} that was not asked for: is the client id another's?");
+                    warn!(
+                        "{to}: the server sent a message to {topic:?} that was not asked for: is the client id another's?"
+                    );
                 }
                 Event::Again { messages } => info!("{to}: new session: {messages} messages are sent again"),
                 Event::Resumed { messages } => info!("{to}: session resumed: {messages} messages go on"),

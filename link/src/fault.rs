@@ -67,14 +67,21 @@ impl Fault {
                 "{to}: no answer within {} s: check Host and Port, and that no firewall drops the packets",
                 after.as_secs()
             ),
-            Self::Refused { reason, text } => format!("{to}: {}{}", refused_words(*reason, settings), said(text.as_ref())),
-            Self::ClosedBeforeConnAck => format!(
-                "{to}: closed before it answered CONNECT: check that Encryption Mode is what this port expects"
-            ),
+            Self::Refused { reason, text } => {
+                format!("{to}: {}{}", refused_words(*reason, settings), said(text.as_ref()))
+            }
+            Self::ClosedBeforeConnAck => {
+                format!("{to}: closed before it answered CONNECT: check that Encryption Mode is what this port expects")
+            }
             Self::Closed => format!("{to}: the server closed the connection"),
-            Self::Disconnected { reason, text } => format!("{to}: {}{}", disconnected_words(*reason), said(text.as_ref())),
+            Self::Disconnected { reason, text } => {
+                format!("{to}: {}{}", disconnected_words(*reason), said(text.as_ref()))
+            }
             Self::Silent { keep_alive } => {
-                format!("{to}: no answer to a ping within {} s: the server or the way to it is gone", keep_alive.as_secs())
+                format!(
+                    "{to}: no answer to a ping within {} s: the server or the way to it is gone",
+                    keep_alive.as_secs()
+                )
             }
             Self::Io(error) => format!("{to}: {}", io_words(error)),
             Self::Malformed(fault) => format!("{to}: the server sent what is not MQTT: {fault}"),
@@ -137,7 +144,9 @@ fn certificate_words(error: &rustls::Error) -> String {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => format!("the server's certificate is for another name: set Host to a name in it ({error})"),
         rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            format!("the server's certificate has expired: renew it on the server, or set this machine's clock ({error})")
+            format!(
+                "the server's certificate has expired: renew it on the server, or set this machine's clock ({error})"
+            )
         }
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
@@ -189,10 +198,13 @@ fn io_words(error: &io::Error) -> String {
 }
 
 fn refused_words(reason: ReasonCode, settings: &LinkSettings) -> String {
-    let who = settings.username.as_ref().map_or_else(|| "without a user name".to_owned(), |name| format!("as {name:?}"));
+    let who =
+        settings.username.as_ref().map_or_else(|| "without a user name".to_owned(), |name| format!("as {name:?}"));
     match reason {
         ReasonCode::BadUserNameOrPassword => {
-            format!("bad user name or password ({who}): set User Name and Password to an entry of the server's password file")
+            format!(
+                "bad user name or password ({who}): set User Name and Password to an entry of the server's password file"
+            )
         }
         ReasonCode::NotAuthorized => format!(
             "not authorized ({who}): set User Name and Password to an entry of the server's password file, \
@@ -217,9 +229,7 @@ fn refused_words(reason: ReasonCode, settings: &LinkSettings) -> String {
 
 fn disconnected_words(reason: ReasonCode) -> String {
     match reason {
-        ReasonCode::SessionTakenOver => {
-            "another client came with the same client id: give each its own".to_owned()
-        }
+        ReasonCode::SessionTakenOver => "another client came with the same client id: give each its own".to_owned(),
         ReasonCode::ServerShuttingDown => "the server is shutting down".to_owned(),
         ReasonCode::NotAuthorized => "the server no longer lets this client in".to_owned(),
         ReasonCode::KeepAliveTimeout => "the server heard nothing from us for too long".to_owned(),

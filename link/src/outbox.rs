@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn what_the_socket_did_not_take_whole_comes_back_youngest_first() {
-        for (taken, sent, unsent) in [(0, 0, vec![2, 1, 0]), (1, 0, vec![2, 1, 0]), (2, 1, vec![2, 1]), (6, 3, vec![])] {
+        for (taken, sent, unsent) in [(0, 0, vec![2, 1, 0]), (1, 0, vec![2, 1, 0]), (2, 1, vec![2, 1]), (6, 3, vec![])]
+        {
             let (whole, back) = outbox_of_three().abandon(taken);
             let ordinals: Vec<u64> = back.iter().map(|queued| queued.ordinal).collect();
             assert_eq!((whole, ordinals), (sent, unsent), "{taken} bytes taken");

@@ -261,7 +261,11 @@ impl Session {
         let resumed = connack.session_present && !self.settings.clean_session;
         self.inherited = resumed && (self.inherited || !self.was_up);
         self.was_up = true;
-        if resumed { self.go_on(now, out) } else { self.start_anew() }
+        if resumed {
+            self.go_on(now, out)
+        } else {
+            self.start_anew()
+        }
         Ok(())
     }
 

@@ -135,7 +135,12 @@ mod tests {
     use super::*;
 
     fn message(payload_bytes: usize) -> Message {
-        Message { topic: "t".into(), payload: Bytes::from(vec![0; payload_bytes]), qos: QoS::AtLeastOnce, retain: false }
+        Message {
+            topic: "t".into(),
+            payload: Bytes::from(vec![0; payload_bytes]),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+        }
     }
 
     fn ordinals(spool: &Spool) -> Vec<u64> {

@@ -3,11 +3,11 @@
 //! Needs the packages `mosquitto` and `mosquitto-clients`; without them these tests fail and say so.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -86,14 +86,22 @@ impl Mosquitto {
         Transport::Tls { host: LOCAL.to_owned(), port, tls: certs::client_config(&tls).unwrap(), server_name }
     }
 
-    /// A subscriber that has subscribed and gone; the broker keeps for it what is published from now on.
+    /// A subscriber that has subscribed: whatever is published from now on will reach it.
     async fn subscriber(&self, topic: &str) -> Subscriber {
         let up = open(settings(self.tcp(), "knock"));
         is_up(&up).await;
         up.close().await;
-        let subscriber = Subscriber { port: self.plain, topic: topic.to_owned() };
-        assert!(subscriber.command().arg("-E").status().expect("the package mosquitto-clients is installed").success());
-        subscriber
+        let command = |last: &[&str]| {
+            let mut command = Command::new("mosquitto_sub");
+            command.args(["-h", LOCAL, "-p", &self.plain.to_string(), "-u", "router", "-P", "secret"]);
+            command.args(["-c", "-i", "sub", "-q", "2", "-t", topic]).args(last);
+            command
+        };
+        // Once to subscribe and go; the session then keeps what comes until the second is there.
+        assert!(command(&["-E"]).status().expect("the package mosquitto-clients is installed").success());
+        let mut process = command(&["-W", "60"]).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = io::BufReader::new(process.stdout.take().unwrap()).lines();
+        Subscriber { process, lines }
     }
 }
 
@@ -106,22 +114,26 @@ impl Drop for Mosquitto {
 }
 
 struct Subscriber {
-    port: u16,
-    topic: String,
+    process: Child,
+    lines: io::Lines<io::BufReader<ChildStdout>>,
 }
 
 impl Subscriber {
-    fn command(&self) -> Command {
-        let mut command = Command::new("mosquitto_sub");
-        command.args(["-h", LOCAL, "-p", &self.port.to_string(), "-u", "router", "-P", "secret"]);
-        command.args(["-c", "-i", "sub", "-q", "2", "-t", &self.topic, "-W", "30"]);
-        command
+    /// The first `count` payloads; fewer, if they do not come in time.
+    fn receive(&mut self, count: usize) -> Vec<String> {
+        self.lines.by_ref().map_while(Result::ok).take(count).collect()
     }
 
-    /// The first `count` payloads that were kept; fewer, if they do not come in time.
-    fn receive(&self, count: usize) -> Vec<String> {
-        let output = self.command().args(["-C", &count.to_string()]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    /// Everything up to `last`, which is not given.
+    fn receive_until(&mut self, last: &str) -> Vec<String> {
+        self.lines.by_ref().map_while(Result::ok).take_while(|line| line != last).collect()
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -188,7 +200,7 @@ async fn every_door_delivers_in_every_version_at_every_qos() {
         ("certificate", broker.tls(broker.certificate, "ca.crt", false)),
         ("client certificate", broker.tls(broker.client_certificate, "ca.crt", true)),
     ];
-    let subscriber = broker.subscriber("cassia").await;
+    let mut subscriber = broker.subscriber("cassia").await;
     let mut wanted = Vec::new();
     for (door, transport) in doors {
         for protocol in [ProtocolVersion::V31, ProtocolVersion::V311, ProtocolVersion::V5] {
@@ -213,7 +225,7 @@ async fn short_connections_deliver_every_message_through_every_door() {
         broker.psk("router", &[0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef]),
         broker.tls(broker.certificate, "ca.crt", false),
     ];
-    let subscriber = broker.subscriber("cassia").await;
+    let mut subscriber = broker.subscriber("cassia").await;
     let mut wanted = Vec::new();
     for (number, transport) in doors.into_iter().enumerate() {
         let link = open(LinkSettings { connection: ConnectionKind::Short, ..settings(transport, "link") });
@@ -235,7 +247,7 @@ fn assert_same(mut came: Vec<String>, mut wanted: Vec<String>) {
     came.sort();
     wanted.sort();
     let missing: Vec<_> = wanted.iter().filter(|payload| !came.contains(payload)).collect();
-    assert_eq!(came, wanted, "missing: {missing:?}");
+    assert_eq!(came, wanted, "{} of {} came, missing: {missing:?}", came.len(), wanted.len());
 }
 
 #[tokio::test]
@@ -284,7 +296,7 @@ async fn what_is_wrong_is_said_in_the_operators_words() {
 async fn connections_that_are_cut_lose_nothing_and_repeat_nothing_at_qos_2() {
     let broker = Mosquitto::start();
     for (qos, protocol) in [(1, ProtocolVersion::V311), (2, ProtocolVersion::V311), (2, ProtocolVersion::V5)] {
-        let subscriber = broker.subscriber("cassia").await;
+        let mut subscriber = broker.subscriber("cassia").await;
         let (transport, cuts) = cut_again_and_again(broker.plain);
         let client_id = format!("cut-{qos}-{protocol:?}");
         let link = open(LinkSettings { clean_session: false, protocol, ..settings(transport, &client_id) });
@@ -304,19 +316,6 @@ async fn connections_that_are_cut_lose_nothing_and_repeat_nothing_at_qos_2() {
             came.retain(|payload| seen.insert(payload.clone()));
         }
         assert_eq!(came, payloads, "QoS {qos}, {protocol:?}");
-    }
-}
-
-impl Subscriber {
-    /// Everything up to `last`, which is not given.
-    fn receive_until(&self, last: &str) -> Vec<String> {
-        use std::io::BufRead;
-        let mut process = self.command().stdout(Stdio::piped()).spawn().unwrap();
-        let lines = io::BufReader::new(process.stdout.take().unwrap()).lines();
-        let came = lines.map_while(Result::ok).take_while(|line| line != last).collect();
-        let _ = process.kill();
-        let _ = process.wait();
-        came
     }
 }
 

@@ -201,7 +201,10 @@ fn a_resumed_session_keeps_to_a_window_that_has_become_smaller() {
         desk.publish(payload, 1);
     }
     desk.fill();
-    assert_eq!(desk.reconnect(true, &[Property::ReceiveMaximum(2)]), ["PUBLISH #1 QoS 1 DUP a", "PUBLISH #2 QoS 1 DUP b"]);
+    assert_eq!(
+        desk.reconnect(true, &[Property::ReceiveMaximum(2)]),
+        ["PUBLISH #1 QoS 1 DUP a", "PUBLISH #2 QoS 1 DUP b"]
+    );
     assert_eq!(desk.acked(Packet::PubAck, 1), ["PUBLISH #3 QoS 1 DUP c"]);
 }
 

@@ -42,7 +42,10 @@ fn the_histories_are_not_dull() {
 }
 
 fn seeds() -> Vec<u64> {
-    std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).map_or_else(|| (0..HISTORIES).collect(), |seed| vec![seed])
+    std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .map_or_else(|| (0..HISTORIES).collect(), |seed| vec![seed])
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
