@@ -12,7 +12,7 @@ const REFUSED: u8 = 3;
 
 /// Make and show certificates.
 #[derive(Debug, Args)]
-pub struct CertsArgs {
+pub(crate) struct CertsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -77,7 +77,7 @@ impl How {
 }
 
 /// Carries the command out; every refusal is one line on standard error and exit status 3.
-pub fn main(args: CertsArgs) -> ExitCode {
+pub(crate) fn main(args: CertsArgs) -> ExitCode {
     let done = match args.command {
         Command::Ca { dir, name, how } => ca(&dir, name, &how),
         Command::Server { dir, names, how } => server(&dir, names, &how),

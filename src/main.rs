@@ -1,2 +1,34 @@
-//! The appliance: command line, configuration read whole, parts joined, signals awaited.
-fn main() {}
+//! The appliance `nightjar`: which program it was called as, and which command was asked for.
+//!
+//! Called as `mosquitto` or `mosquitto_passwd` (a link to this file) it takes those programs' command lines.
+//! What a command does is in the file of its name.
+
+mod certs_cmd;
+mod check;
+mod cli;
+mod config_files;
+mod demo;
+mod gateway_cmd;
+mod init;
+mod logging;
+mod passwd;
+mod privileges;
+mod run;
+mod setup;
+mod toml;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let called_as = arguments.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
+    match called_as.as_deref().and_then(|name| name.to_str()) {
+        Some("mosquitto") => cli::run_as_mosquitto(arguments),
+        Some("mosquitto_passwd") => passwd::run(arguments.into_iter()),
+        _ => cli::run(cli::Cli::parse_from(arguments)),
+    }
+}

@@ -1,0 +1,33 @@
+# Two commands: `make run` shows it working, `make test` runs every test there is.
+# Each sets up what it needs; what it installs, it says.
+
+PORT ?= 1883
+CARGO ?= cargo
+
+.PHONY: run test lint bench fuzz help
+
+help:
+	@echo 'make run [PORT=1883]   build and start a demonstration: broker, gateway, a recording of real packets'
+	@echo 'make test              every test there is (installs the programs that they speak to)'
+	@echo 'make lint              formatting and clippy alone'
+	@echo 'make bench             compare with mosquitto, write the tables to standard output'
+
+run:
+	@tools/toolchain
+	$(CARGO) build --release --bin nightjar
+	@exec target/release/nightjar demo --dir var/demo --port $(PORT)
+
+test:
+	@tools/toolchain
+	@tools/test-programs
+	@$(MAKE) --no-print-directory lint
+	@tools/run-tests
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+bench:
+	@tools/toolchain
+	$(CARGO) build --release --bin nightjar
+	@bench/compare

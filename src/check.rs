@@ -1,0 +1,167 @@
+//! `nightjar check`: every error of a configuration at once, and the traps that are not errors. Nothing is started
+//! and nothing is changed.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use broker_conf::{Listener, Overrides, Settings};
+use certs::{Finding, Severity};
+use clap::Args;
+
+use crate::config_files::OnDisk;
+use crate::{gateway_cmd, setup, toml};
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// mosquitto.conf
+    #[arg(short, long = "config-file", value_name = "FILE")]
+    config: PathBuf,
+    /// What mosquitto.conf has no words for [default: nightjar.toml beside FILE, if it is there]
+    #[arg(long, value_name = "FILE")]
+    toml: Option<PathBuf>,
+}
+
+/// What was found; each message once.
+#[derive(Default)]
+struct Findings {
+    errors: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Findings {
+    fn error(&mut self, message: &str) {
+        let message = message.strip_prefix("Error: ").unwrap_or(message).to_owned();
+        if !self.errors.contains(&message) {
+            self.errors.push(message);
+        }
+    }
+
+    fn warning(&mut self, message: String) {
+        if !self.warnings.contains(&message) {
+            self.warnings.push(message);
+        }
+    }
+
+    fn take(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            match finding.severity {
+                Severity::Error => self.error(&finding.message),
+                Severity::Warning => self.warning(finding.message),
+            }
+        }
+    }
+}
+
+pub(crate) fn main(args: &CheckArgs) -> ExitCode {
+    let mut findings = Findings::default();
+    match broker_conf::check(Some(&args.config), &mut OnDisk, &Overrides::default()) {
+        Ok(settings) => check_settings(&settings, &mut findings),
+        Err(errors) => errors.iter().for_each(|error| findings.error(&error.one_line())),
+    }
+    let beside = args.config.with_file_name("nightjar.toml");
+    if let Some(path) = args.toml.clone().or_else(|| beside.exists().then_some(beside)) {
+        check_toml(&path, &mut findings);
+    }
+    print(&findings);
+    if findings.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(crate::run::BAD_CONFIGURATION) }
+}
+
+fn print(findings: &Findings) {
+    for (kind, messages) in [("error", &findings.errors), ("warning", &findings.warnings)] {
+        for message in messages {
+            println!("{kind}: {}", message.replace('\n', "\n    "));
+        }
+    }
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    match (findings.errors.len(), findings.warnings.len()) {
+        (0, 0) => println!("No errors, nothing unwise. Start it with: nightjar run -c FILE"),
+        (0, warnings) => println!("No errors, {}: it can be started.", count(warnings, "warning")),
+        (errors, warnings) => println!("{}, {}.", count(errors, "error"), count(warnings, "warning")),
+    }
+}
+
+fn check_settings(settings: &Settings, findings: &mut Findings) {
+    for warning in &settings.warnings {
+        findings.warning(warning.to_string());
+    }
+    let now = SystemTime::now();
+    for listener in &settings.listeners {
+        check_listener(listener, now, findings);
+    }
+    let mut warnings = Vec::new();
+    if let Err(errors) = setup::appliance(settings, &mut warnings) {
+        for error in errors {
+            // What was found out about certificates stands there already, with more of them.
+            let told = error.0.strip_prefix("Error: ").unwrap_or(&error.0);
+            if !findings.errors.iter().any(|message| message.contains(told) || told.contains(message.as_str())) {
+                findings.error(&error.0);
+            }
+        }
+    }
+    for warning in warnings {
+        findings.warning(warning);
+    }
+}
+
+fn check_listener(listener: &Listener, now: SystemTime, findings: &mut Findings) {
+    let port = listener.port;
+    let is_open_to_network = listener.address.as_deref().is_none_or(|host| !is_loopback(host));
+    if listener.allow_anonymous && is_open_to_network {
+        findings.warning(format!(
+            "port {port}: anyone who can reach it may connect (allow_anonymous true): set allow_anonymous false and give \
+             a password_file, or listen on 127.0.0.1 alone"
+        ));
+    }
+    if !listener.allow_anonymous && listener.password_file.is_none() {
+        findings.warning(format!(
+            "port {port}: nobody can connect: allow_anonymous is false and there is no password_file"
+        ));
+    }
+    if listener.password_file.is_some() && listener.certificates.is_none() && listener.psk.is_none() && is_open_to_network
+    {
+        findings.warning(format!(
+            "port {port}: passwords and messages travel unencrypted: give it a psk_file or a certificate, or keep it \
+             within a network that you trust"
+        ));
+    }
+    let secrets = [
+        ("password_file", listener.password_file.as_ref()),
+        ("psk_file", listener.psk.as_ref().and_then(|psk| psk.file.as_ref())),
+    ];
+    for (option, file) in secrets {
+        if let Some(file) = file
+            && is_readable_by_all(&file.value)
+        {
+            findings.warning(format!(
+                "{option} {0}: every user of this machine can read it: chmod 600 {0}",
+                file.value.display()
+            ));
+        }
+    }
+    if let Some(files) = setup::server_files(listener) {
+        findings.take(certs::inspect_server(&files, now));
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn is_readable_by_all(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+fn check_toml(path: &Path, findings: &mut Findings) {
+    match toml::read(path) {
+        Err(error) => findings.error(&error.to_string()),
+        Ok(extras) => {
+            if let Some(gateway) = &extras.gateway
+                && let Err(error) = gateway_cmd::plan(gateway, Some(path))
+            {
+                findings.error(&error.to_string());
+            }
+        }
+    }
+}

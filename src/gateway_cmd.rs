@@ -1,0 +1,128 @@
+//! The gateway within the appliance: its sinks are joined to links here, and it runs on a thread of its own, with
+//! a runtime of its own, so that neither it nor a far broker can hold up ours.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use broker::Handle;
+use certs::{CaSource, CertificateTls};
+use gateway::{Encryption, GatewaySettings, LinkSink, Plan, Sink, SinkKind, SinkPlan};
+use link::{BoxedStream, Link, Transport};
+use tokio::sync::oneshot;
+
+/// A gateway whose files were read and found good.
+pub(crate) struct Planned {
+    plan: Plan,
+    gateway: gateway::Gateway,
+    /// How to reach each sink of the plan; `None`: the embedded broker.
+    transports: Vec<Option<Transport>>,
+}
+
+/// What is wrong with the `[gateway]` part; a line for each fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct GatewayFault(String);
+
+/// A gateway that runs.
+pub(crate) struct Gateway {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Reads everything that the settings name; relative paths begin beside `toml`.
+pub(crate) fn plan(settings: &GatewaySettings, toml: Option<&Path>) -> Result<Planned, GatewayFault> {
+    let name = toml.map_or_else(|| "nightjar.toml".to_owned(), |path| path.display().to_string());
+    let base = toml.and_then(Path::parent).unwrap_or(Path::new("."));
+    let plan = settings.check(base).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(|fault| format!("Error: {name}: {fault}")).collect();
+        GatewayFault(faults.join("\n"))
+    })?;
+    let gateway = gateway::Gateway::open(&plan).map_err(|error| GatewayFault(format!("Error: {error}")))?;
+    let transports = plan.sinks.iter().map(transport).collect::<Result<_, _>>();
+    let transports = transports.map_err(|error| GatewayFault(format!("Error: {name}: {error}")))?;
+    Ok(Planned { plan, gateway, transports })
+}
+
+fn transport(sink: &SinkPlan) -> Result<Option<Transport>, certs::CertError> {
+    let SinkKind::Mqtt { host, port, encryption, .. } = &sink.kind else { return Ok(None) };
+    let (host, port) = (host.clone(), *port);
+    Ok(Some(match encryption {
+        Encryption::None => Transport::Tcp { host, port },
+        Encryption::Psk { identity, key } => {
+            let context = certs::psk_client_context(identity, &key.0, None)?;
+            Transport::Psk { host, port, context }
+        }
+        Encryption::Certificate { ca, client } => {
+            let mut wanted = CertificateTls::new(CaSource::File(ca.clone()));
+            wanted.client.clone_from(client);
+            let (tls, server_name) = (certs::client_config(&wanted)?, wanted.name_to_verify(&host)?);
+            Transport::Tls { host, port, tls, server_name }
+        }
+    }))
+}
+
+impl Planned {
+    /// Starts the thread. `handle` is for sinks of the embedded broker.
+    pub(crate) fn start(self, handle: &Handle) -> io::Result<Gateway> {
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = handle.clone();
+        let thread = std::thread::Builder::new().name("gateway".to_owned()).spawn(move || {
+            runtime.block_on(self.run(&handle, async {
+                // Told to stop, or nobody is there any more who could tell.
+                let _ = stopped.await;
+            }));
+        })?;
+        Ok(Gateway { stop, thread })
+    }
+
+    async fn run(self, handle: &Handle, stopped: impl Future<Output = ()>) {
+        let (mut links, mut sinks) = (Vec::new(), Vec::new());
+        for (at, (sink, transport)) in self.plan.sinks.iter().zip(self.transports).enumerate() {
+            let transport = transport.unwrap_or_else(|| within(handle.clone()));
+            let (link, driver) = link::open(sink.link_settings(transport, made_up_id(at)));
+            tokio::spawn(driver);
+            tracing::info!(target: "information", "The gateway publishes to {sink}.");
+            sinks.push(Box::new(LinkSink::new(link.clone(), sink)) as Box<dyn Sink>);
+            links.push(link);
+        }
+        let counts = self.gateway.run(&sinks, stopped).await;
+        for (sink, plan) in sinks.iter().zip(&self.plan.sinks) {
+            let done = sink.counts();
+            tracing::info!(target: "information", "Gateway: {} reports heard, {} messages; to {plan}: {} published, {} dropped.",
+                counts.reports, counts.messages, done.published, done.dropped);
+        }
+        for link in links {
+            Link::close(link).await;
+        }
+    }
+}
+
+impl Gateway {
+    /// Lets it hand over what it holds, for some seconds at most, and ends it.
+    pub(crate) fn stop(self) {
+        let _ = self.stop.send(()); // it may have ended by itself, at the end of its recording
+        let _ = self.thread.join();
+    }
+}
+
+/// A stream into our own broker: MQTT as anyone speaks it, without a socket of the network.
+fn within(handle: Handle) -> Transport {
+    Transport::Custom(Arc::new(move || {
+        let handle = handle.clone();
+        Box::pin(async move {
+            let stream = handle.connect_within()?;
+            stream.set_nonblocking(true)?;
+            Ok(Box::new(tokio::net::UnixStream::from_std(stream)?) as BoxedStream)
+        })
+    }))
+}
+
+/// The Client Identifier of a sink that has none: of this machine, so that two gateways do not take
+/// each other's place at one broker.
+fn made_up_id(sink: usize) -> String {
+    let host = certs::host::hostname().unwrap_or_else(|| "gateway".to_owned());
+    format!("nightjar-{host}-{sink}")
+}

@@ -1,0 +1,49 @@
+//! Giving root away: mosquitto's `user` option. Ports are bound and files read before.
+
+use std::io;
+
+use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
+
+/// Becomes `wanted`, if this process is root. `root` stays root; without the option it is `mosquitto`, or
+/// `nobody` where there is no such user, as with mosquitto 2.1.
+///
+/// # Errors
+/// The message, if the user is not there or cannot be become.
+pub(crate) fn give_away(wanted: Option<&str>) -> Result<(), String> {
+    if !Uid::effective().is_root() || wanted == Some("root") {
+        return Ok(());
+    }
+    let user = match wanted {
+        Some(name) => find(name)?
+            .ok_or_else(|| format!("Error: Invalid user '{name}': there is no such user on this machine."))?,
+        None => match find("mosquitto")? {
+            Some(user) => user,
+            None => find("nobody")?.ok_or("Error: there is neither a user 'mosquitto' nor 'nobody': set the option user.")?,
+        },
+    };
+    become_user(&user).map_err(|error| format!("Error: cannot become the user '{}': {error}.", user.name))
+}
+
+fn find(name: &str) -> Result<Option<User>, String> {
+    User::from_name(name).map_err(|error| format!("Error: cannot look up the user '{name}': {error}."))
+}
+
+fn become_user(user: &User) -> io::Result<()> {
+    let name = std::ffi::CString::new(user.name.as_str())?;
+    // Groups first: without root they can no longer be set. Each of these acts on all threads of the process.
+    initgroups(&name, user.gid)?;
+    setgid(Gid::from_raw(user.gid.as_raw()))?;
+    setuid(user.uid)?;
+    Ok(())
+}
+
+/// As many open files as the system lets us have: each connection is one.
+pub(crate) fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // Where it is refused, the limit stays what it was, and running out of it has a message of its own.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

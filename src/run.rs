@@ -1,0 +1,257 @@
+//! `nightjar run`: the configuration is read whole, the parts are started and joined, signals are awaited.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread::JoinHandle;
+
+use broker::Handle;
+use broker_conf::{Overrides, Settings};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+
+use crate::config_files::OnDisk;
+use crate::gateway_cmd::{self, Gateway};
+use crate::logging::{self, Destinations, Kinds, LogFile, Stamp};
+use crate::{privileges, setup, toml};
+
+/// Exit status of a bad configuration, as mosquitto's.
+pub(crate) const BAD_CONFIGURATION: u8 = 3;
+
+/// What the command line asked for.
+pub(crate) struct Wish {
+    pub config: Option<PathBuf>,
+    pub toml: Option<PathBuf>,
+    pub overrides: Overrides,
+    pub only_test: bool,
+    pub in_background: bool,
+}
+
+pub(crate) fn main(wish: &Wish) -> ExitCode {
+    match start(wish) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(running)) => running.until_told_to_stop(),
+        Err(status) => ExitCode::from(status),
+    }
+}
+
+/// An appliance that runs.
+pub(crate) struct Running {
+    wish_config: Option<PathBuf>,
+    overrides: Overrides,
+    pub handle: Handle,
+    broker: JoinHandle<std::io::Result<()>>,
+    gateway: Option<Gateway>,
+    log_file: Option<LogFile>,
+    pid_file: Option<PathBuf>,
+    /// Taken by the loop that waits for them.
+    signals: Option<Signals>,
+}
+
+/// Starts what the files ask for. `None`: it was only to be checked. `Err`: the exit status; what is wrong was said.
+pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
+    let settings = read(wish).map_err(|error| {
+        eprintln!("{error}");
+        error.exit_status()
+    })?;
+    let extras = match &wish.toml {
+        Some(path) => toml::read(path).map_err(|error| {
+            eprintln!("Error: {error}");
+            BAD_CONFIGURATION
+        })?,
+        None => toml::Extras::default(),
+    };
+    let log_file = start_log(&settings).map_err(|message| {
+        eprintln!("{message}");
+        BAD_CONFIGURATION
+    })?;
+    for warning in &settings.warnings {
+        tracing::warn!(target: "warning", "{warning}");
+    }
+    let say = |message: &dyn std::fmt::Display| {
+        // To the log, and to the person who sits there if the log goes elsewhere.
+        tracing::error!(target: "error", "{message}");
+        if !settings.log.to_stderr {
+            eprintln!("{message}");
+        }
+    };
+    let mut warnings = Vec::new();
+    let appliance = setup::appliance(&settings, &mut warnings);
+    warn(&warnings);
+    let appliance = appliance.map_err(|errors| {
+        errors.iter().for_each(|error| say(error));
+        BAD_CONFIGURATION
+    })?;
+    let plan = extras.gateway.as_ref().map(|gateway| gateway_cmd::plan(gateway, wish.toml.as_deref()));
+    let plan = plan.transpose().map_err(|error| {
+        say(&error);
+        BAD_CONFIGURATION
+    })?;
+    if wish.only_test {
+        println!("Configuration file is OK.");
+        return Ok(None);
+    }
+    if wish.in_background {
+        // Before any thread is started: a fork takes only its own along.
+        nix::unistd::daemon(true, settings.log.to_stderr || settings.log.to_stdout).map_err(|error| {
+            say(&format!("Error: cannot go into the background: {error}."));
+            1
+        })?;
+    }
+    // Blocked signals are taken by the iterator from here on: one that comes during the start is not lost.
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(|error| {
+        say(&format!("Error: cannot wait for signals: {error}."));
+        1
+    })?;
+    privileges::raise_open_files();
+    tracing::info!(target: "information", "nightjar version {} starting", env!("CARGO_PKG_VERSION"));
+    match &wish.config {
+        Some(path) => tracing::info!(target: "information", "Config loaded from {}.", path.display()),
+        None => tracing::info!(target: "information", "Using default config."),
+    }
+    if settings.local_only {
+        tracing::info!(target: "information",
+            "Starting in local only mode. Connections will only be possible from clients running on this machine.");
+        tracing::info!(target: "information",
+            "Create a configuration file which defines a listener to allow remote access: nightjar init --help");
+    }
+    let pid_file = settings.pid_file.as_ref().map(|file| file.value.clone());
+    if let Some(path) = &pid_file {
+        write_pid(path).map_err(|error| {
+            say(&format!("Error: Unable to write pid file {}: {error}.", path.display()));
+            1
+        })?;
+    }
+    for address in appliance.listeners.iter().flat_map(|listener| &listener.addresses) {
+        let kind = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+        tracing::info!(target: "information", "Opening {kind} listen socket on port {}.", address.port());
+    }
+    let (handle, broker) = appliance.start().map_err(|error| {
+        say(&error);
+        1
+    })?;
+    // Recordings and keys were opened as root may; from here on nobody needs to be root.
+    let gateway = plan.map(|plan| plan.start(&handle)).transpose().map_err(|error| {
+        say(&error);
+        1
+    })?;
+    privileges::give_away(settings.user.as_ref().map(|user| user.value.as_str())).map_err(|message| {
+        say(&message);
+        1
+    })?;
+    tracing::info!(target: "information", "nightjar version {} running", env!("CARGO_PKG_VERSION"));
+    Ok(Some(Running {
+        wish_config: wish.config.clone(),
+        overrides: wish.overrides.clone(),
+        handle,
+        broker,
+        gateway,
+        log_file,
+        pid_file,
+        signals: Some(signals),
+    }))
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(target: "warning", "Warning: {warning}");
+    }
+}
+
+fn read(wish: &Wish) -> Result<Settings, broker_conf::ConfigError> {
+    broker_conf::parse(wish.config.as_deref(), &mut OnDisk, &wish.overrides)
+}
+
+fn start_log(settings: &Settings) -> Result<Option<LogFile>, String> {
+    let log = &settings.log;
+    let types = log.types;
+    let kinds = Kinds {
+        error: types.error,
+        warning: types.warning,
+        notice: types.notice,
+        information: types.information,
+        debug: types.debug,
+    };
+    let stamp = match (&log.timestamp_format, log.timestamp) {
+        (_, false) => Stamp::None,
+        (None, true) => Stamp::Epoch,
+        (Some(format), true) => Stamp::Format(format.clone()),
+    };
+    let file = log.to_file.as_ref().map(|file| file.value.clone());
+    let to = Destinations { stderr: log.to_stderr, stdout: log.to_stdout, file: file.clone() };
+    logging::start(kinds, stamp, &to).map_err(|error| {
+        let path = file.unwrap_or_default();
+        format!("Error: Unable to open log file {} for writing: {error}.", path.display())
+    })
+}
+
+fn write_pid(path: &std::path::Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    write!(file, "{}", std::process::id())
+}
+
+impl Running {
+    /// Waits for signals: HUP reads files again, INT and TERM stop.
+    pub(crate) fn until_told_to_stop(mut self) -> ExitCode {
+        let Some(mut signals) = self.signals.take() else { return self.stop() };
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => self.reload(),
+                SIGUSR1 | SIGUSR2 => {
+                    tracing::info!(target: "information", "Signal {signal} has nothing to do yet: sessions are in memory only.");
+                }
+                _ => break,
+            }
+        }
+        self.stop()
+    }
+
+    fn stop(mut self) -> ExitCode {
+        // The gateway first: what it holds can still be handed over.
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop();
+        }
+        self.handle.stop();
+        let ended = self.broker.join();
+        tracing::info!(target: "information", "nightjar version {} terminating", env!("CARGO_PKG_VERSION"));
+        if let Some(path) = &self.pid_file {
+            let _ = std::fs::remove_file(path); // another user may own its folder by now
+        }
+        match ended {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(error)) => {
+                tracing::error!(target: "error", "Error: the broker stopped: {error}.");
+                ExitCode::FAILURE
+            }
+            Err(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// Reads passwords, rules, keys and certificates again. A file that was edited badly changes nothing.
+    fn reload(&self) {
+        tracing::info!(target: "information", "Reloading config.");
+        if let Some(file) = &self.log_file
+            && let Err(error) = file.reopen()
+        {
+            tracing::error!(target: "error", "Error: cannot open the log file again: {error}; the old one goes on.");
+        }
+        let read = broker_conf::parse(self.wish_config.as_deref(), &mut OnDisk, &self.overrides);
+        let mut warnings = Vec::new();
+        let reloaded = match &read {
+            Ok(settings) => setup::reloaded(settings, &mut warnings).map_err(|errors| errors.into_iter().map(|e| e.0).collect()),
+            Err(error) => Err(vec![error.to_string()]),
+        };
+        warn(&warnings);
+        match reloaded {
+            Ok(reloaded) => self.handle.reload(reloaded),
+            Err(errors) => {
+                for error in errors {
+                    for line in error.lines() {
+                        tracing::error!(target: "error", "{line}");
+                    }
+                }
+                tracing::error!(target: "error", "Nothing was reloaded: the appliance goes on with what it had.");
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From mosquitto.conf to a broker that can be started: every file that the configuration names is read here, once
+//! before any port is bound, and again when the operator asks for it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use acl::{Acl, LineFault, PasswordFile, PskFile};
+use broker::{Appliance, ListenerConfig, Protection, Reloaded};
+use broker_conf::{Listener, Located, Settings, SocketDomain};
+use broker_core::{ListenerSettings, VersionSet};
+use mqtt::QoS;
+use openssl::ssl::SslContext;
+
+/// Bytes of a password, ACL or PSK file: a million users fit.
+const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// A file that the configuration names cannot be used: what, where, and how to mend it; each one line or more.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct SetupError(pub String);
+
+/// Reads everything and joins it.
+///
+/// `warnings` gets what can be used and is probably not meant.
+///
+/// # Errors
+/// Everything that is wrong, not only the first.
+pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Result<Appliance, Vec<SetupError>> {
+    let mut errors = Vec::new();
+    let rules = rules(settings, &mut errors, warnings);
+    let mut listeners = Vec::new();
+    for listener in &settings.listeners {
+        let addresses = addresses(listener).unwrap_or_else(|error| {
+            errors.push(error);
+            Vec::new()
+        });
+        let protection = protection(listener, &mut errors, warnings);
+        listeners.push(ListenerConfig { addresses, max_connections: listener.max_connections, protection });
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Appliance {
+        listeners,
+        settings: core_settings(settings),
+        acl: rules.acl,
+        passwords: rules.passwords,
+        connection_messages: settings.log.connection_messages,
+        connections_max: settings.global_max_connections,
+    })
+}
+
+/// Reads the files again. What is wrong leaves everything as it was.
+pub(crate) fn reloaded(settings: &Settings, warnings: &mut Vec<String>) -> Result<Reloaded, Vec<SetupError>> {
+    let mut errors = Vec::new();
+    let rules = rules(settings, &mut errors, warnings);
+    let protections = settings.listeners.iter().map(|listener| protection(listener, &mut errors, warnings)).collect();
+    if errors.is_empty() {
+        Ok(Reloaded { acl: rules.acl, passwords: rules.passwords, protections })
+    } else {
+        Err(errors)
+    }
+}
+
+struct Rules {
+    acl: Acl,
+    passwords: Option<PasswordFile>,
+}
+
+/// The files of all listeners: `per_listener_settings` is not carried out yet, so they have the same.
+fn rules(settings: &Settings, errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Rules {
+    let first = settings.listeners.first();
+    let acl_file = first.and_then(|listener| listener.acl_file.as_ref());
+    let password_file = first.and_then(|listener| listener.password_file.as_ref());
+    let acl = acl_file.map_or_else(|| Ok(Acl::open()), |file| {
+        let acl = parsed(file, "acl_file", Acl::parse)?;
+        warnings.extend(acl.warnings().iter().map(|warning| format!("{}, {warning}", file.value.display())));
+        Ok(acl)
+    });
+    let passwords = password_file.map(|file| parsed(file, "password_file", PasswordFile::parse)).transpose();
+    let acl = acl.unwrap_or_else(|error| {
+        errors.push(error);
+        Acl::open() // never used: there are errors
+    });
+    let passwords = passwords.unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
+    Rules { acl, passwords }
+}
+
+fn parsed<T>(
+    file: &Located<PathBuf>,
+    option: &str,
+    parse: impl FnOnce(&[u8]) -> Result<T, Vec<LineFault>>,
+) -> Result<T, SetupError> {
+    let path = &file.value;
+    let bytes = read(path).map_err(|cause| SetupError(cannot_open(path, option, &file.at.to_string(), &cause)))?;
+    parse(&bytes).map_err(|faults| {
+        let mut text = format!("Error: {option} {} cannot be used:", path.display());
+        for fault in faults {
+            let _ = write!(text, "\n  {}, {fault}", path.display());
+        }
+        SetupError(text)
+    })
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The path, the cause, and a path that is there and looks like it.
+pub(crate) fn cannot_open(path: &Path, option: &str, at: &str, cause: &io::Error) -> String {
+    let mut text = format!("Error: Unable to open {option} file \"{}\": {cause} ({at}).", path.display());
+    if cause.kind() == io::ErrorKind::NotFound
+        && let Some(near) = certs::closest_existing(path)
+    {
+        let _ = write!(text, " Did you mean \"{}\"?", near.display());
+    }
+    text
+}
+
+fn addresses(listener: &Listener) -> Result<Vec<SocketAddr>, SetupError> {
+    let wanted = |address: &SocketAddr| match listener.socket_domain {
+        SocketDomain::Any => true,
+        SocketDomain::Ipv4 => address.is_ipv4(),
+        SocketDomain::Ipv6 => address.is_ipv6(),
+    };
+    let Some(host) = &listener.address else {
+        let mut all = vec![SocketAddr::from(([0, 0, 0, 0], listener.port))];
+        if has_ipv6() {
+            all.push(SocketAddr::from(([0_u16; 8], listener.port)));
+        }
+        return Ok(all.into_iter().filter(wanted).collect());
+    };
+    let at = listener.at.as_ref().map_or_else(String::new, |at| format!(" ({at})"));
+    let found: Vec<SocketAddr> = (host.as_str(), listener.port)
+        .to_socket_addrs()
+        .map_err(|cause| {
+            SetupError(format!("Error: the listener's address {host} cannot be found: {cause}{at}. Use an address of this machine."))
+        })?
+        .filter(wanted)
+        .collect();
+    if found.is_empty() {
+        return Err(SetupError(format!("Error: {host} has no address of the listener's socket_domain{at}.")));
+    }
+    Ok(found)
+}
+
+/// Whether this machine speaks IPv6: where it does not, listening on all addresses means IPv4.
+fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind("[::]:0").is_ok()
+}
+
+/// The certificate files of a listener, if it has any.
+pub(crate) fn server_files(listener: &Listener) -> Option<certs::ServerFiles> {
+    let files = listener.certificates.as_ref()?;
+    Some(certs::ServerFiles {
+        cafile: files.cafile.as_ref().map(|file| file.value.clone()),
+        capath: files.capath.as_ref().map(|file| file.value.clone()),
+        certfile: files.certfile.value.clone(),
+        keyfile: files.keyfile.value.clone(),
+        require_certificate: files.require_certificate,
+        min_version: match files.tls_version_min {
+            broker_conf::TlsVersion::V12 => certs::TlsVersion::Tls12,
+            broker_conf::TlsVersion::V13 => certs::TlsVersion::Tls13,
+        },
+    })
+}
+
+fn protection(listener: &Listener, errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Protection {
+    let mut protection = Protection::default();
+    if let Some(files) = server_files(listener) {
+        match certs::server_config(&files) {
+            Ok(config) => protection.certificates = Some(config),
+            Err(error) => errors.push(SetupError(format!("Error: {error}"))),
+        }
+    }
+    if let Some(psk) = &listener.psk {
+        match psk_context(psk, warnings) {
+            Ok(context) => protection.psk = Some(context),
+            Err(error) => errors.push(error),
+        }
+    }
+    protection
+}
+
+fn psk_context(psk: &broker_conf::Psk, warnings: &mut Vec<String>) -> Result<SslContext, SetupError> {
+    let keys = match &psk.file {
+        Some(file) => {
+            let keys = parsed(file, "psk_file", PskFile::parse)?;
+            warnings.extend(keys.warnings().iter().map(|warning| format!("{}, {warning}", file.value.display())));
+            Some(keys)
+        }
+        None => None,
+    };
+    let keys = Arc::new(keys);
+    let lookup: certs::PskLookup =
+        Arc::new(move |identity| keys.as_ref().as_ref()?.key_of(identity).map(<[u8]>::to_vec));
+    let ciphers = psk.ciphers.as_ref().map(|list| list.value.as_str());
+    certs::psk_server_context(Some(&psk.hint.value), ciphers, lookup)
+        .map_err(|error| SetupError(format!("Error: {error}")))
+}
+
+fn core_settings(settings: &Settings) -> broker_core::Settings {
+    broker_core::Settings {
+        allow_duplicate_messages: settings.allow_duplicate_messages,
+        max_inflight_messages: settings.max_inflight_messages,
+        max_queued_messages: settings.max_queued_messages as usize,
+        max_queued_bytes: usize::try_from(settings.max_queued_bytes).unwrap_or(usize::MAX),
+        queue_qos0_messages: settings.queue_qos0_messages,
+        max_keepalive_s: settings.max_keepalive_s,
+        max_packet_size: settings.max_packet_size,
+        message_size_limit: settings.message_size_limit,
+        retain_available: settings.retain_available,
+        upgrade_outgoing_qos: settings.upgrade_outgoing_qos,
+        persistent_client_expiration_s: settings.persistent_client_expiration_s,
+        listeners: settings.listeners.iter().map(listener_settings).collect(),
+    }
+}
+
+fn listener_settings(listener: &Listener) -> ListenerSettings {
+    let versions = listener.protocol_versions;
+    ListenerSettings {
+        allow_anonymous: listener.allow_anonymous,
+        allow_zero_length_clientid: listener.allow_zero_length_clientid,
+        auto_id_prefix: listener.auto_id_prefix.clone(),
+        checks_passwords: listener.password_file.is_some(),
+        versions: VersionSet { v31: versions.v31, v311: versions.v311, v5: versions.v5 },
+        max_qos: QoS::from_u8(listener.max_qos).unwrap_or(QoS::ExactlyOnce),
+        max_topic_alias: listener.max_topic_alias,
+    }
+}
