@@ -92,6 +92,7 @@ fn a_name_with_a_wildcard_or_a_slash_reaches_no_topic_of_another_client() {
         ("seen: # in the id", FILE, "#", None, "c/victim/a", NOTHING),
         ("seen: + in the user name", FILE, "c", Some("+"), "u/victim/a", NOTHING),
         ("seen: such a client has no pattern at all", FILE, "a+b", None, "all", NOTHING),
+        ("seen: such a client has no pattern at all", FILE, "a#", None, "all", NOTHING),
         ("seen: such a client has no pattern at all", FILE, "c", Some("a+"), "c/c/a", NOTHING),
         ("seen: but the topic lines of its user", FILE, "x#", Some("a+"), "own", BOTH),
         ("stricter than mosquitto: / in the id", FILE, "victim/a", None, "c/victim/a", NOTHING),
