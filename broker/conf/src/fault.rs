@@ -121,12 +121,6 @@ pub enum Fault {
         /// The option.
         name: String,
     },
-    /// A plugin's option before any plugin.
-    #[error("Error: The '{name}' option requires a plugin to be defined first.")]
-    NeedsPlugin {
-        /// The option.
-        name: String,
-    },
     /// Bytes of an option that are not UTF-8.
     #[error("Error: Malformed UTF-8 in configuration.")]
     NotUtf8 {
@@ -189,7 +183,6 @@ impl Fault {
             Self::Invalid { takes, .. } | Self::OutOfRange { takes, .. } => Some(format!("It takes {takes}.")),
             Self::NotANumber { takes, value, .. } => Some(format!("It takes {takes}, not '{value}'.")),
             Self::NeedsListener { .. } => Some("Put it below the listener it is for.".to_owned()),
-            Self::NeedsPlugin { .. } => Some("Put it below the plugin it is for.".to_owned()),
             Self::NotUtf8 { byte } => Some(format!("Byte {byte} of the line is not UTF-8; save the file as UTF-8.")),
             Self::PerListenerTooLate => Some("Move it to the top of the file.".to_owned()),
             Self::FileUnreadable { cause, .. } | Self::DirUnreadable { cause, .. } => {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::draft::Draft;
 use crate::fault::{Level, shown};
-use crate::lines::{self, Line, VALUE_BYTES_MAX};
-use crate::table::Carry;
-use crate::{ConfigError, Fault, Files, OptionSpec, Place, Scope, Settings, Takes, settle, spelling, table, values};
+use crate::lines;
+use crate::take::take;
+use crate::{ConfigError, Fault, Files, Overrides, Place, Settings, settle};
 
 /// Bytes of one file. mosquitto's own example, all comments, has 40 thousand.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
@@ -18,39 +18,6 @@ pub const FILES_MAX: usize = 1_000;
 
 /// Errors that [`check`] tells. Past this the file is something else, and the rest says nothing new.
 pub const ERRORS_MAX: usize = 100;
-
-/// What the command line says besides the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// Option lines, as `("max_keepalive", "60")`. They are read as if they stood at the end of the main file, but a
-    /// value takes the place of an earlier one instead of being a duplicate.
-    pub set: Vec<(String, String)>,
-    /// `-p`, at most [`Overrides::PORTS_MAX`]: the ports of local-only mode; ignored when the file has a listener.
-    pub ports: Vec<u16>,
-    /// `-v`: log everything, whatever the file says.
-    pub verbose: bool,
-    /// `-q`: log nothing, whatever the file says.
-    pub quiet: bool,
-}
-
-impl Overrides {
-    /// As many `-p` as mosquitto takes.
-    pub const PORTS_MAX: usize = 10;
-
-    /// Adds what `--set` was given: an option, `=`, its value.
-    pub fn add(&mut self, name_and_value: &str) -> Result<(), ConfigError> {
-        let (name, value) = name_and_value.split_once('=').ok_or_else(|| ConfigError {
-            at: Some(Place::command_line()),
-            included_at: None,
-            fault: Box::new(Fault::told(
-                format!("--set takes an option and its value, not '{}'.", shown(name_and_value)),
-                "Write it as in --set max_keepalive=60.",
-            )),
-        })?;
-        self.set.push((name.to_owned(), value.to_owned()));
-        Ok(())
-    }
-}
 
 /// Reads a configuration and stops at the first error, as mosquitto does.
 ///
@@ -200,69 +167,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One option line: who it is, whether it may stand here, what it says.
-fn take(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
-    let Some(option) = table::find(line.name) else {
-        return Err(Fault::UnknownOption { name: shown(line.name), hint: spelling::hint(line.name) });
-    };
-    let needs_listener = match option.scope {
-        Scope::Listener => true,
-        Scope::Security => draft.is_per_listener(),
-        _ => false,
-    };
-    if needs_listener && !draft.has_listener() {
-        return Err(Fault::NeedsListener { name: option.name.to_owned() });
-    }
-    if let Some(instead) = option.deprecated {
-        let message =
-            format!("The '{}' option is now deprecated and will be removed in version 3.0. {instead}", option.name);
-        draft.warn(Level::Notice, message);
-    }
-    carry(draft, option, line)
-}
-
-fn carry(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    match option.carry {
-        Carry::Bool(slot) => {
-            let value = values::boolean(option.name, line)?;
-            let value = draft.located(value);
-            *slot(draft) = value.into();
-        }
-        Carry::Int(slot) => {
-            let value = values::integer(option, line)?;
-            let value = draft.located(value);
-            *slot(draft) = value.into();
-        }
-        Carry::Text(slot) => {
-            let value = lines::text_of(option.name, line, VALUE_BYTES_MAX)?.to_owned();
-            draft.set_text(slot, option.name, value)?;
-        }
-        Carry::Own(read) => read(draft, option, line)?,
-        Carry::NotYet if asks_for_what_is(option, line) => {}
-        Carry::NotYet => {
-            let instead = matches!(option.takes, Takes::Bool).then(|| format!("{} {}", option.name, option.default));
-            return Err(Fault::NotYet { name: shown(line.name), instead });
-        }
-        Carry::InMemoryOnly => draft.warn_in_memory_only(),
-        Carry::Ignored(why) if why.starts_with("Warning") => draft.warn(Level::Warning, why),
-        Carry::Ignored(_) => {}
-    }
-    Ok(())
-}
-
-/// Whether an option that is not carried out yet is given the value that it has anyway.
-fn asks_for_what_is(option: &OptionSpec, line: &Line) -> bool {
-    let default = Line { name: option.name, rest: option.default };
-    match option.takes {
-        Takes::Bool => values::boolean(option.name, line) == values::boolean(option.name, &default),
-        Takes::Int { .. } => {
-            values::integer(option, line).is_ok_and(|asked| values::integer(option, &default) == Ok(asked))
-        }
-        Takes::Form(_) => line.text() == Some(option.default),
-        Takes::Text | Takes::Path => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,86 +181,6 @@ mod tests {
     fn errors(files: &mut InMemory) -> Vec<String> {
         let errors = check(Some(Path::new(MAIN)), files, &Overrides::default()).expect_err("refused");
         errors.iter().map(ConfigError::one_line).collect()
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_in_mosquittos_words_with_file_and_line() {
-        // text, line, the message, part of the mend. The texts are those of mosquitto 2.1.2.
-        let rows = [
-            ("bogus 1", 1, "Error: Unknown configuration variable 'bogus'.", ""),
-            ("\n#x\nallow_anonymus true", 3, "Error: Unknown configuration variable 'allow_anonymus'.", "Did you mean"),
-            ("allow_anonymous yes", 1, "Error: Invalid 'allow_anonymous' value (yes).", "true or false"),
-            ("allow_anonymous", 1, "Error: Empty 'allow_anonymous' value in configuration.", ""),
-            ("max_keepalive sixty", 1, "Error: 'max_keepalive' value not a number.", "not 'sixty'"),
-            ("max_keepalive 70000", 1, "Error: Invalid 'max_keepalive' value (70000).", "0 to 65535 seconds"),
-            ("max_keepalive 99999999999", 1, "Error: 'max_keepalive' value out of range.", "0 to 65535 seconds"),
-            ("max_qos 3", 1, "Error: 'max_qos' must be between 0 and 2 inclusive.", "not 3"),
-            ("max_inflight_messages 65536", 1, "Error: 'max_inflight_messages' must be <= 65535.", ""),
-            ("max_packet_size 19", 1, "Error: Invalid 'max_packet_size' value (19).", "20 bytes or more"),
-            ("user a\nuser a", 2, "Error: Duplicate 'user' value in configuration.", "first at m.conf:1"),
-            ("user   ", 1, "Error: Empty 'user' value in configuration.", ""),
-            ("listener", 1, "Error: Empty 'listener' value in configuration.", ""),
-            ("listener 100000", 1, "Error: Invalid 'port' value (100000).", "1 to 65535"),
-            ("listener 0", 1, "Error: A listener with port 0 must provide a Unix socket path.", ""),
-            ("listener 0 /run/x", 1, "Error: 'listener 0' is an option of mosquitto", "keep mosquitto"),
-            ("port 0", 1, "Error: Invalid 'port' value (0).", ""),
-            ("cafile /x", 1, "Error: The 'cafile' option requires a listener to be defined first.", "below"),
-            ("max_topic_alias 1", 1, "Error: The 'max_topic_alias' option requires a listener to be", ""),
-            (
-                "per_listener_settings true\nacl_file a",
-                2,
-                "Error: The 'acl_file' option requires a listener to be defined first.",
-                "",
-            ),
-            (
-                "acl_file a\nper_listener_settings true",
-                2,
-                "Error: per_listener_settings must be set before any other security settings.",
-                "top",
-            ),
-            ("log_dest file", 1, "Error: Empty \"log_dest file\" value in configuration.", ""),
-            ("log_dest paper", 1, "Error: Invalid 'log_dest' value (paper).", ""),
-            ("log_dest syslog", 1, "Error: 'log_dest syslog' is an option of mosquitto that nightjar", ""),
-            ("log_type some", 1, "Error: Invalid 'log_type' value (some).", "debug"),
-            ("protocol mqttsn", 1, "Error: Invalid 'protocol' value (mqttsn).", ""),
-            ("protocol websockets", 1, "Error: 'protocol websockets' is an option", "write 'protocol mqtt'"),
-            ("socket_domain ip", 1, "Error: Invalid 'socket_domain' value 'ip' in configuration.", "ipv4"),
-            (
-                "persistent_client_expiration 5",
-                1,
-                "Error: Invalid 'persistent_client_expiration' duration in configuration.",
-                "14d",
-            ),
-            ("listener 1\ntls_version tlsv1.1", 2, "Error: Invalid 'tls_version' value (tlsv1.1).", "tlsv1.2"),
-            ("listener 1\naccept_protocol_versions 3,6", 2, "Error: Invalid 'accept_protocol_versions' value", ""),
-            ("connection far", 1, "Error: 'connection' is an option of mosquitto that nightjar does not", "keep"),
-            ("use_identity_as_username true", 1, "Error: 'use_identity_as_username' is an", "_username false'"),
-            ("auto_id_prefix 123456789012345678901234567890123456789012345678901", 1, "Error: Invalid 'auto_id", "50"),
-        ];
-        for (text, line, message, mend) in rows {
-            let error = read(text).expect_err(text);
-            let told = error.to_string();
-            let first = told.lines().next().unwrap_or_default();
-            assert!(first.starts_with(message), "{text:?}: {first} should begin with {message}");
-            assert!(error.fault.mend().unwrap_or_default().contains(mend), "{text:?}: {told} should hold {mend}");
-            assert!(told.ends_with(&format!("Error found at m.conf:{line}.")), "{told}");
-            assert_eq!(error.exit_status(), 3, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn an_option_not_carried_out_yet_may_be_given_the_value_it_has_anyway() {
-        for text in [
-            "per_listener_settings false",
-            "use_identity_as_username 0",
-            "max_inflight_bytes 0",
-            "max_inflight_bytes 0x0",
-            "tls_keyform pem",
-            "protocol mqtt",
-        ] {
-            assert!(read(text).is_ok(), "{text}");
-        }
-        assert!(read("crlfile none").is_err(), "'none' is a file here");
     }
 
     #[test]
@@ -436,32 +260,5 @@ mod tests {
         let error = read(&huge).expect_err("refused");
         assert!(error.to_string().contains("at most 16777216 are read"), "{error}");
         assert!(read(&huge[1..]).is_ok());
-    }
-
-    #[test]
-    fn a_message_does_not_carry_control_characters_or_a_page_of_text() {
-        let error = read("\x1b[2Jbogus 1").expect_err("refused");
-        assert!(!error.to_string().contains('\x1b'), "{error}");
-        let error = read(&format!("{}{}", "x".repeat(5_000), " 1")).expect_err("refused");
-        assert!(error.to_string().len() < 400, "{error}");
-    }
-
-    #[test]
-    fn the_command_line_takes_the_place_of_what_the_file_says() {
-        let mut overrides = Overrides::default();
-        for set in ["user=root", "max_keepalive=60", "listener=18832 ::1", "max_connections=5"] {
-            overrides.add(set).expect("good");
-        }
-        let mut files = InMemory::one(MAIN, "user mosquitto\nmax_keepalive 30\nlistener 18831\n");
-        let settings = parse(Some(Path::new(MAIN)), &mut files, &overrides).expect("good");
-        assert_eq!(settings.user.map(|user| (user.value, user.at)), Some(("root".to_owned(), Place::command_line())));
-        assert_eq!(settings.max_keepalive_s, 60);
-        let limits: Vec<_> = settings.listeners.iter().map(|listener| listener.max_connections).collect();
-        assert_eq!(limits, [None, Some(5)], "the listener given last is the one spoken of");
-
-        assert!(overrides.add("max_keepalive").is_err());
-        overrides.add("bogus=1").expect("has a value");
-        let error = parse(Some(Path::new(MAIN)), &mut files, &overrides).expect_err("refused");
-        assert!(error.to_string().ends_with("Error found at command line."), "{error}");
     }
 }

@@ -10,7 +10,8 @@ use crate::{Located, LogSettings, Place, Warning};
 pub struct Settings {
     /// At least one.
     pub listeners: Vec<Listener>,
-    /// No listener was asked for: only this machine can connect, without a user name.
+    /// No listener was asked for: only this machine can connect, without a user name. (mosquitto 2.1 also opens
+    /// its `http_api` on 127.0.0.1:9883 then; nightjar does not.)
     pub local_only: bool,
     /// Security options belong to the listener they stand under.
     pub per_listener_settings: bool,

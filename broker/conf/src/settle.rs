@@ -270,7 +270,7 @@ mod tests {
     }
 
     fn told(settings: &Settings) -> String {
-        settings.warnings.iter().map(|warning| format!("{warning}\n")).collect()
+        settings.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     fn doors(settings: &Settings) -> Vec<(u16, Option<&str>)> {
@@ -304,7 +304,16 @@ mod tests {
 
     #[test]
     fn each_option_of_the_default_listener_makes_it() {
-        for text in ["port 1883", "bind_address ::1", "max_connections -1", "socket_domain ipv4", "psk_hint x"] {
+        for text in [
+            "port 1883",
+            "bind_address ::1",
+            "max_connections -1",
+            "socket_domain ipv4",
+            "psk_hint x",
+            "protocol mqtt",
+            "use_identity_as_username false",
+            "dhparamfile x",
+        ] {
             let settings = read(text).expect(text);
             assert!(!settings.local_only, "{text}");
             assert_eq!(settings.listeners.len(), 1, "{text}");

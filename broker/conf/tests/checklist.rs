@@ -150,9 +150,12 @@ const NOT_YET: &[&str] = &[
     "websockets_origin",
 ];
 
+/// What is done about the options, their names, and whether a status is that.
+type Group = (&'static str, &'static [&'static str], fn(Status) -> bool);
+
 #[test]
 fn every_option_of_mosquitto_has_a_row_that_says_what_is_done_about_it() {
-    let rows: [(&str, &[&str], fn(Status) -> bool); 4] = [
+    let rows: [Group; 4] = [
         ("carried out", CARRIED, |status| status == Status::Carried),
         ("in memory only", IN_MEMORY_ONLY, |status| status == Status::InMemoryOnly),
         ("ignored", IGNORED, |status| matches!(status, Status::Ignored(_))),
