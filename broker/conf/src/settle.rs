@@ -348,6 +348,16 @@ mod tests {
     }
 
     #[test]
+    fn numbers_below_zero_are_no_limit() {
+        let text = "max_queued_messages -1\nglobal_max_connections -1\nlistener 1\nmax_connections -7";
+        let settings = read(text).expect("good");
+        assert_eq!((settings.max_queued_messages, settings.global_max_connections), (0, None));
+        assert_eq!(settings.listeners[0].max_connections, None);
+        let none = read("listener 1\nmax_connections 0").expect("good");
+        assert_eq!(none.listeners[0].max_connections, Some(0), "nobody may come in, as in mosquitto");
+    }
+
+    #[test]
     fn security_is_common_to_all_listeners_unless_it_is_theirs() {
         let common = read("listener 1\nallow_anonymous true\npassword_file a\nlistener 2\n").expect("good");
         assert!(common.listeners.iter().all(|listener| listener.allow_anonymous && listener.password_file.is_some()));
