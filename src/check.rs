@@ -119,7 +119,10 @@ fn check_listener(listener: &Listener, now: SystemTime, findings: &mut Findings)
             "port {port}: nobody can connect: allow_anonymous is false and there is no password_file"
         ));
     }
-    if listener.password_file.is_some() && listener.certificates.is_none() && listener.psk.is_none() && is_open_to_network
+    if listener.password_file.is_some()
+        && listener.certificates.is_none()
+        && listener.psk.is_none()
+        && is_open_to_network
     {
         findings.warning(format!(
             "port {port}: passwords and messages travel unencrypted: give it a psk_file or a certificate, or keep it \

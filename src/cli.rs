@@ -75,7 +75,9 @@ impl RunArgs {
         }
         let set = self.set.iter().map(|text| option_and_value(text)).collect::<Result<_, _>>()?;
         Ok(run::Wish {
-            toml: self.toml.or_else(|| Some(self.config.as_ref()?.with_file_name("nightjar.toml")).filter(|p| p.exists())),
+            toml: self
+                .toml
+                .or_else(|| Some(self.config.as_ref()?.with_file_name("nightjar.toml")).filter(|p| p.exists())),
             config: self.config,
             overrides: Overrides { set, ports: self.ports, verbose: self.verbose, quiet: self.quiet },
             only_test: self.test_config,

@@ -106,8 +106,13 @@ fn make(args: &DemoArgs) -> io::Result<Made> {
     };
     write(&kept, &format!("{password}\n"), 0o600)?;
     write(&path("pwfile"), &format!("{USER}:{}\n", hash(&password)?), 0o600)?;
-    write(&path("acl"), &format!("user {GATEWAY_USER}\ntopic write {TOPIC}\n\nuser {USER}\ntopic read {TOPIC}/#\n"), 0o600)?;
-    let mut text = String::from("# The demonstration of `nightjar demo`; made anew at each start. The options are mosquitto's.\n");
+    write(
+        &path("acl"),
+        &format!("user {GATEWAY_USER}\ntopic write {TOPIC}\n\nuser {USER}\ntopic read {TOPIC}/#\n"),
+        0o600,
+    )?;
+    let mut text =
+        String::from("# The demonstration of `nightjar demo`; made anew at each start. The options are mosquitto's.\n");
     let _ = writeln!(text, "listener {} 127.0.0.1\nallow_anonymous false", args.port);
     let _ = writeln!(text, "password_file {}\nacl_file {}", path("pwfile").display(), path("acl").display());
     let _ = writeln!(text, "log_dest file {}\nlog_timestamp_format %Y-%m-%dT%H:%M:%S", log.display());

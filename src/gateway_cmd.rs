@@ -89,13 +89,13 @@ impl Planned {
             links.push(link);
         }
         let counts = self.gateway.run(&sinks, stopped).await;
+        for link in links {
+            Link::close(link).await;
+        }
         for (sink, plan) in sinks.iter().zip(&self.plan.sinks) {
             let done = sink.counts();
             tracing::info!(target: "information", "Gateway: {} reports heard, {} messages; to {plan}: {} published, {} dropped.",
                 counts.reports, counts.messages, done.published, done.dropped);
-        }
-        for link in links {
-            Link::close(link).await;
         }
     }
 }

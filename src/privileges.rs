@@ -18,7 +18,8 @@ pub(crate) fn give_away(wanted: Option<&str>) -> Result<(), String> {
             .ok_or_else(|| format!("Error: Invalid user '{name}': there is no such user on this machine."))?,
         None => match find("mosquitto")? {
             Some(user) => user,
-            None => find("nobody")?.ok_or("Error: there is neither a user 'mosquitto' nor 'nobody': set the option user.")?,
+            None => find("nobody")?
+                .ok_or("Error: there is neither a user 'mosquitto' nor 'nobody': set the option user.")?,
         },
     };
     become_user(&user).map_err(|error| format!("Error: cannot become the user '{}': {error}.", user.name))

@@ -79,7 +79,9 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     let appliance = setup::appliance(&settings, &mut warnings);
     warn(&warnings);
     let appliance = appliance.map_err(|errors| {
-        errors.iter().for_each(|error| say(error));
+        for error in &errors {
+            say(error);
+        }
         BAD_CONFIGURATION
     })?;
     let plan = extras.gateway.as_ref().map(|gateway| gateway_cmd::plan(gateway, wish.toml.as_deref()));
@@ -238,7 +240,9 @@ impl Running {
         let read = broker_conf::parse(self.wish_config.as_deref(), &mut OnDisk, &self.overrides);
         let mut warnings = Vec::new();
         let reloaded = match &read {
-            Ok(settings) => setup::reloaded(settings, &mut warnings).map_err(|errors| errors.into_iter().map(|e| e.0).collect()),
+            Ok(settings) => {
+                setup::reloaded(settings, &mut warnings).map_err(|errors| errors.into_iter().map(|e| e.0).collect())
+            }
             Err(error) => Err(vec![error.to_string()]),
         };
         warn(&warnings);

@@ -76,11 +76,14 @@ fn rules(settings: &Settings, errors: &mut Vec<SetupError>, warnings: &mut Vec<S
     let first = settings.listeners.first();
     let acl_file = first.and_then(|listener| listener.acl_file.as_ref());
     let password_file = first.and_then(|listener| listener.password_file.as_ref());
-    let acl = acl_file.map_or_else(|| Ok(Acl::open()), |file| {
-        let acl = parsed(file, "acl_file", Acl::parse)?;
-        warnings.extend(acl.warnings().iter().map(|warning| format!("{}, {warning}", file.value.display())));
-        Ok(acl)
-    });
+    let acl = acl_file.map_or_else(
+        || Ok(Acl::open()),
+        |file| {
+            let acl = parsed(file, "acl_file", Acl::parse)?;
+            warnings.extend(acl.warnings().iter().map(|warning| format!("{}, {warning}", file.value.display())));
+            Ok(acl)
+        },
+    );
     let passwords = password_file.map(|file| parsed(file, "password_file", PasswordFile::parse)).transpose();
     let acl = acl.unwrap_or_else(|error| {
         errors.push(error);
@@ -143,7 +146,9 @@ fn addresses(listener: &Listener) -> Result<Vec<SocketAddr>, SetupError> {
     let found: Vec<SocketAddr> = (host.as_str(), listener.port)
         .to_socket_addrs()
         .map_err(|cause| {
-            SetupError(format!("Error: the listener's address {host} cannot be found: {cause}{at}. Use an address of this machine."))
+            SetupError(format!(
+                "Error: the listener's address {host} cannot be found: {cause}{at}. Use an address of this machine."
+            ))
         })?
         .filter(wanted)
         .collect();

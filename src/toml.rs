@@ -20,7 +20,7 @@ pub(crate) struct Extras {
 #[error("{}: {cause}", path.display())]
 pub(crate) struct TomlError {
     path: PathBuf,
-    cause: config::ConfigError,
+    cause: Box<config::ConfigError>,
 }
 
 /// Reads and checks the file.
@@ -31,5 +31,5 @@ pub(crate) fn read(path: &Path) -> Result<Extras, TomlError> {
         .add_source(environment)
         .build()
         .and_then(Config::try_deserialize)
-        .map_err(|cause| TomlError { path: path.to_owned(), cause })
+        .map_err(|cause| TomlError { path: path.to_owned(), cause: Box::new(cause) })
 }

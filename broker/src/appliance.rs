@@ -13,13 +13,13 @@ use broker_core::{Broker, MemoryStore, Settings, Stats};
 use mio::{Interest, Poll, Waker};
 use slab::Slab;
 
+use crate::READ_BYTES;
 use crate::desk::Desk;
 use crate::knocks::Knocks;
 use crate::listener::{ListenerConfig, Listening, Protection};
 use crate::login::{Logins, Verified};
 use crate::out_queue::Spares;
 use crate::reactor::{Reactor, WAKE};
-use crate::READ_BYTES;
 
 /// Everything that a broker is started with; read and checked before any port is bound.
 pub struct Appliance {

@@ -8,9 +8,9 @@ mod connection;
 mod desk;
 mod door;
 
+mod knocks;
 mod limits;
 mod lines;
-mod knocks;
 mod listener;
 mod login;
 mod out_queue;

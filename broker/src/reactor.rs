@@ -149,8 +149,10 @@ impl Reactor {
                 Ok((stream, peer)) => {
                     let (listener, port) = (socket.listener, socket.port);
                     let config = &self.listeners[usize::from(listener)];
-                    let is_full = config.max_connections.is_some_and(|most| self.connected[usize::from(listener)] >= most);
-                    let is_all_full = self.connections_max.is_some_and(|most| self.connected.iter().sum::<u32>() >= most);
+                    let is_full =
+                        config.max_connections.is_some_and(|most| self.connected[usize::from(listener)] >= most);
+                    let is_all_full =
+                        self.connections_max.is_some_and(|most| self.connected.iter().sum::<u32>() >= most);
                     if is_full || is_all_full {
                         self.desk.knocks.tell(self.desk.now, peer.ip(), "full").inspect(|_| {
                             tracing::info!(target: "notice",
@@ -165,7 +167,8 @@ impl Reactor {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The client went away while it waited.
-                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
+                }
                 Err(error) => {
                     socket.rests_until = Some(self.desk.now + ACCEPT_REST);
                     tracing::error!(target: "error", "Error: Unable to accept new connection on port {}: {error}. \

@@ -219,9 +219,8 @@ impl Psk {
 fn later_or_trouble(error: openssl::ssl::Error) -> Result<Progress, Trouble> {
     match error.code() {
         ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => Ok(Progress::Later),
-        ErrorCode::ZERO_RETURN => Err(Trouble::Gone),
-        // An end of the stream without close_notify, or an error of the socket.
-        ErrorCode::SYSCALL => Err(Trouble::Gone),
+        // close_notify; an end of the stream without it, or an error of the socket.
+        ErrorCode::ZERO_RETURN | ErrorCode::SYSCALL => Err(Trouble::Gone),
         _ => Err(Trouble::Psk(error)),
     }
 }
