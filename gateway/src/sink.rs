@@ -60,3 +60,35 @@ impl Sink for LinkSink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SinkKind;
+    use link::{SpoolLimits, Transport};
+
+    #[test]
+    fn a_message_goes_into_the_queue_of_its_link_and_the_oldest_out() {
+        let plan = SinkPlan {
+            kind: SinkKind::Embedded,
+            topic: Arc::from("cassia"),
+            qos: QoS::AtLeastOnce,
+            client_id: None,
+            username: Some("u".to_owned()),
+            password: None,
+            queue: SpoolLimits { messages_max: 2, ..SpoolLimits::default() },
+        };
+        let transport = Transport::Custom(Arc::new(|| Box::pin(std::future::pending())));
+        let settings = plan.link_settings(transport, "made-up");
+        assert_eq!((settings.client_id.as_str(), settings.username.as_deref()), ("made-up", Some("u")));
+        // The future that would dial is not driven: everything stays in the queue.
+        let (link, _driver) = link::open(settings);
+        let sink = LinkSink::new(link.clone(), &plan);
+        for payload in [&b"[1]"[..], b"[2]", b"[3]"] {
+            sink.publish(Bytes::from_static(payload));
+        }
+        let counts = link.counts();
+        assert_eq!((counts.published, counts.queued, counts.queued_bytes), (3, 2, 2 * "cassia[1]".len()));
+        assert_eq!(sink.counts(), SinkCounts { published: 0, dropped: 1 });
+    }
+}

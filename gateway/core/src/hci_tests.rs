@@ -57,10 +57,11 @@ fn each_legacy_event_type_is_read() {
 
 #[test]
 fn several_reports_in_one_event_come_in_order() {
-    let event = legacy_event(&[legacy(0, 0, &[2, 1, 6], -60), legacy(4, 1, &[], 127), legacy(3, 3, &[7; 31], 20)]);
+    let event = legacy_event(&[legacy(0, 2, &[2, 1, 6], -60), legacy(4, 1, &[], 127), legacy(3, 3, &[7; 31], 20)]);
     let reports = read(&event).unwrap();
     let seen: Vec<_> = reports.iter().map(|r| (r.event_type.code(), r.data.len(), r.rssi_dbm)).collect();
     assert_eq!(seen, [(0, 3, Some(-60)), (4, 0, None), (3, 31, Some(20))]);
+    // Types 2 and 3 are resolved identities: public and static random [Core 5.4, Vol 4, Part E, §7.7.65.2].
     let kinds: Vec<_> = reports.iter().map(|r| r.address.unwrap().kind).collect();
     assert_eq!(kinds, [AddressKind::Public, AddressKind::Random, AddressKind::Random]);
 }
