@@ -262,9 +262,9 @@ impl Session {
         self.inherited = resumed && (self.inherited || !self.was_up);
         self.was_up = true;
         if resumed {
-            self.go_on(now, out)
+            self.go_on(now, out);
         } else {
-            self.start_anew()
+            self.start_anew();
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
 //! The driver against a server that misbehaves on purpose, over streams in memory and with invented time.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -218,6 +219,7 @@ async fn a_server_that_closes_at_once_before_or_after_connack_is_not_asked_in_a_
 async fn a_short_link_makes_a_connection_for_every_message_in_order() {
     let (transport, mut fake) = fake(|_| Manner::Good);
     let link = start(LinkSettings { connection: ConnectionKind::Short, ..settings(transport) });
+    let begin = Instant::now();
     for qos in [0, 1, 2] {
         link.publish(message(qos, &format!("m{qos}"))).unwrap();
     }
@@ -228,6 +230,7 @@ async fn a_short_link_makes_a_connection_for_every_message_in_order() {
         wanted.extend([Seen::Connect, Seen::Publish(qos, format!("m{qos}")), Seen::Disconnect, Seen::End]);
     }
     assert_eq!(fake.seen(), wanted);
+    assert!(begin.elapsed() < Duration::from_secs(1), "our half is ended at once, not when the farewell times out");
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(fake.dials(), 3, "an idle short link dials nobody");
 }
