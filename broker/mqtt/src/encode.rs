@@ -311,6 +311,11 @@ mod tests {
             reason: ReasonCode::NotAuthorized,
             properties: Properties::EMPTY,
         });
+        let resumed = Packet::ConnAck(ConnAck {
+            session_present: true,
+            reason: ReasonCode::Success,
+            properties: Properties::EMPTY,
+        });
         let rows: &[(&str, ProtocolVersion, Packet, &[u8])] = &[
             ("5.0 §3.4.2.1", V5, ack(ReasonCode::Success), b"\x40\x02\0\x01"),
             ("5.0 §3.4.2.2.1", V5, ack(ReasonCode::QuotaExceeded), b"\x40\x03\0\x01\x97"),
@@ -321,6 +326,8 @@ mod tests {
             ("5.0 §3.15.2.1", V5, auth, b"\xF0\0"),
             ("5.0 §3.2.2.2", V5, refusal, b"\x20\x03\0\x87\0"),
             ("3.1.1 §3.2.2.3", V311, refusal, b"\x20\x02\0\x05"),
+            ("3.1.1 §3.2.2.2", V311, resumed, b"\x20\x02\x01\0"),
+            ("3.1 §3.2, the first byte is not used", V31, resumed, b"\x20\x02\0\0"),
             ("both §3.12", V31, Packet::PingReq, b"\xC0\0"),
             ("both §3.13", V5, Packet::PingResp, b"\xD0\0"),
         ];

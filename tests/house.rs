@@ -1,0 +1,68 @@
+//! The house keeps itself: what ARCHITECTURE.md says of the rooms is checked here.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The pure rooms: no runtime, no socket, no clock.
+const PURE: [&str; 5] = ["mqtt", "broker-core", "broker-conf", "acl", "gateway-core"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn pure_rooms_depend_on_no_runtime_socket_or_random_number() {
+    for room in PURE {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "-p", room, "-e", "normal", "--prefix", "none", "--format", "{p}"])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+        assert!(tree.contains(room), "the tree of {room} names it:\n{tree}");
+        for edge in ["tokio", "mio", "socket2", "getrandom", "rand", "openssl", "rustls", "tracing", "nix", "chrono"] {
+            let found = tree.lines().any(|line| line.split(' ').next() == Some(edge));
+            assert!(!found, "{room} is pure, but depends on {edge}:\n{tree}");
+        }
+    }
+}
+
+#[test]
+fn gateway_and_broker_do_not_know_each_other() {
+    for (one, other) in [("broker", "gateway"), ("gateway", "broker"), ("gateway", "broker-core"), ("link", "broker")] {
+        let manifest = root().join(one).join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest).expect("the manifest is there");
+        let found = text.lines().any(|line| line.split(['.', ' ', '=']).next() == Some(other));
+        assert!(!found, "{} depends on {other}", manifest.display());
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let mut without = Vec::new();
+    for file in sources(root()) {
+        let text = std::fs::read_to_string(&file).expect("the file is there");
+        let first = text.lines().find(|line| !line.starts_with("#!")).unwrap_or_default();
+        if !first.starts_with("//!") {
+            without.push(file);
+        }
+    }
+    assert!(without.is_empty(), "these begin without a word on what they are for: {without:#?}");
+}
+
+/// The Rust files of the project, without what is built.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a folder of the project").flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let skipped = [".git", "target", "var"].iter().any(|skip| name == *skip);
+        if path.is_dir() && !skipped {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
