@@ -1,5 +1,6 @@
 # Two commands: `make run` shows it working, `make test` runs every test there is.
-# Each sets up what it needs; what it installs, it says.
+# Each sets up what it needs; what it installs, it says. Both share one unoptimised build; what is installed on a
+# server is `cargo build --release`.
 
 PORT ?= 1883
 CARGO ?= cargo
@@ -14,8 +15,9 @@ help:
 
 run:
 	@tools/toolchain
-	$(CARGO) build --release --bin nightjar
-	@exec target/release/nightjar demo --dir var/demo --port $(PORT)
+	@echo 'Building (a first build takes some minutes: OpenSSL is built from source too) ...'
+	$(CARGO) build --bin nightjar
+	@exec target/debug/nightjar demo --dir var/demo --port $(PORT)
 
 test:
 	@tools/toolchain
