@@ -120,8 +120,11 @@ const fn variable_byte_integer_bytes(value: u32) -> ([u8; 4], usize) {
 
 /// A Variable Byte Integer of at most [`REMAINING_LENGTH_MAX`] [5.0 §1.5.5].
 pub(crate) fn put_variable_byte_integer(value: u32, out: &mut Vec<u8>) {
+    if value < 0x80 {
+        return out.push(value as u8); // nearly always
+    }
     let (bytes, len) = variable_byte_integer_bytes(value);
-    out.extend(bytes.into_iter().take(len));
+    out.extend_from_slice(bytes.get(..len).unwrap_or(&bytes));
 }
 
 /// Binary Data [5.0 §1.5.6].
