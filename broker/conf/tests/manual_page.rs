@@ -1,0 +1,45 @@
+//! docs/options.md is made from the table of options, and this keeps it so.
+
+use std::fs;
+use std::path::PathBuf;
+
+use broker_conf::{Status, manual, options};
+
+/// Set to write the page instead of comparing it.
+const WRITE: &str = "NIGHTJAR_WRITE_MANUAL";
+
+const HOW: &str = "NIGHTJAR_WRITE_MANUAL=1 cargo test -p broker-conf --test manual_page";
+
+fn page() -> String {
+    let count = |wanted: fn(Status) -> bool| options().iter().filter(|option| wanted(option.status())).count();
+    format!(
+        "# Options of mosquitto.conf\n\n\
+         <!-- Made from the table in broker/conf/src/table by `{HOW}`: change that, not this. -->\n\n\
+         Every option of mosquitto 2.1.2: {all} rows, of which {carried} are carried out, {memory} are accepted without a\n\
+         store on disk behind them, {ignored} are ignored for the reason given, and {not_yet} stop the start with file and\n\
+         line, unless they ask for what is done anyway.\n\n\
+         *Where*: of the whole broker; of the `listener` above the line; of the `connection` or `plugin` above it.\n\
+         *SIGHUP*: whether mosquitto 2.1.2 applies a new value then. Nightjar so far reads only the files again that\n\
+         `password_file`, `acl_file`, `psk_file` and the certificate options name.\n\
+         *In nightjar*: what \"yes\" does not yet cover is in [README.md](../README.md#what-does-not-work-yet).\n\n\
+         {table}",
+        all = options().len(),
+        carried = count(|status| status == Status::Carried),
+        memory = count(|status| status == Status::InMemoryOnly),
+        ignored = count(|status| matches!(status, Status::Ignored(_))),
+        not_yet = count(|status| status == Status::NotYet),
+        table = manual(),
+    )
+}
+
+#[test]
+fn the_page_of_options_is_what_the_table_says() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/options.md");
+    if std::env::var_os(WRITE).is_some() {
+        fs::write(&path, page()).expect("the page can be written");
+    }
+    let written = fs::read_to_string(&path).expect("docs/options.md is there");
+    let first_other =
+        page().lines().zip(written.lines()).find(|(made, written)| made != written).map(|(made, _)| made.to_owned());
+    assert!(written == page(), "docs/options.md is out of date, first at {first_other:?}. Write it again with: {HOW}");
+}
