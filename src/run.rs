@@ -70,9 +70,11 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     }
     let say = |message: &dyn std::fmt::Display| {
         // To the log, and to the person who sits there if the log goes elsewhere.
-        tracing::error!(target: "error", "{message}");
-        if !settings.log.to_stderr {
-            eprintln!("{message}");
+        for line in message.to_string().lines() {
+            tracing::error!(target: "error", "{line}");
+            if !settings.log.to_stderr {
+                eprintln!("{line}");
+            }
         }
     };
     let mut warnings = Vec::new();

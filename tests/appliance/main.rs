@@ -1,0 +1,11 @@
+//! The appliance from outside: the built program, over real sockets, with programs and clients that we did not write.
+
+#[path = "../mosquitto/mod.rs"]
+mod mosquitto;
+
+mod clients;
+mod folder;
+mod guide;
+mod harness;
+
+mod scenarios;
