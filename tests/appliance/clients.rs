@@ -47,7 +47,9 @@ impl Subscriber {
     pub(crate) fn messages(&self, count: usize) -> Vec<String> {
         let found = self.wait_messages(|messages| (messages.len() >= count).then(|| messages[..count].to_vec()));
         found.unwrap_or_else(|| {
-            panic!("not {count} messages: {:?} {:?}", self.output.all(), self.errors.all());
+            let all = self.output.all();
+            let (got, last) = (messages_in(&all).len(), &all[all.len().saturating_sub(8)..]);
+            panic!("{got} messages, not {count}; {:?}; the end of its output: {last:#?}", self.errors.all());
         })
     }
 

@@ -7,5 +7,7 @@ mod clients;
 mod folder;
 mod guide;
 mod harness;
+mod peers;
 
+mod gateway_in_place;
 mod scenarios;

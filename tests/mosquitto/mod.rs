@@ -46,6 +46,20 @@ impl Mosquitto {
         Self::with(|_| vec![format!("allow_anonymous false\npassword_file {}\n", file.display())])
     }
 
+    /// A whole configuration, for the port that it is given: [`Mosquitto::open_port`].
+    pub(crate) fn with_configuration(text: impl Fn(u16) -> String) -> Self {
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let ports = free_ports(1);
+            match Self::start_on(folder, &text(ports[0]), ports) {
+                (broker, Start::Running) => return broker,
+                (_, Start::PortTaken) => {}
+                (_, Start::Refused(message)) => panic!("mosquitto did not start: {message}"),
+            }
+        }
+        panic!("mosquitto found no free port in five tries");
+    }
+
     /// The listeners' ports, in the order of their files.
     pub(crate) fn ports(&self) -> &[u16] {
         &self.ports[1..]
@@ -88,8 +102,12 @@ impl Mosquitto {
     /// Each listener is its options, one a line.
     fn start(folder: TempDir, listeners: &[String]) -> (Self, Start) {
         let ports = free_ports(listeners.len());
+        Self::start_on(folder, &configuration_text(&ports, listeners), ports)
+    }
+
+    fn start_on(folder: TempDir, text: &str, ports: Vec<u16>) -> (Self, Start) {
         let configuration = folder.path().join("mosquitto.conf");
-        std::fs::write(&configuration, configuration_text(&ports, listeners)).expect("a configuration written");
+        std::fs::write(&configuration, text).expect("a configuration written");
         let child = Command::new(PROGRAM)
             .arg("-c")
             .arg(configuration)
