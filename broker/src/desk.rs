@@ -147,7 +147,12 @@ impl Outbox for Desk {
             _ => None,
         };
         if let Event::Refused { link, username, why, .. } = event {
-            self.complain(link.0, "login", &login_complaint(username, why));
+            let kind = match why {
+                Refusal::Anonymous => "anonymous",
+                Refusal::Password => "password",
+                _ => "login",
+            };
+            self.complain(link.0, kind, &login_complaint(username, why));
         }
         let is_of_a_connection = link.is_some() || matches!(event, Event::TakenOver { .. });
         if self.tells_connections || !is_of_a_connection {

@@ -1,7 +1,7 @@
 //! The door: which language does a stranger speak, and is it the one of this port? Nothing is taken from the socket
 //! before that is known; what does not fit is said in the operator's words, with what to change in the router's form.
 
-use certs::{Sniffed, describe_psk_failure, describe_tls_failure, psk_outcome, sniff};
+use certs::{PskFault, Sniffed, TlsFault, describe_psk_failure, describe_tls_failure, psk_outcome, sniff};
 
 use crate::listener::Protection;
 use crate::transport::{Psk, Tls, Transport, Trouble};
@@ -99,11 +99,37 @@ fn proxy_complaint(version: u8, port: u16) -> String {
 pub(crate) fn complaint(transport: &Transport, trouble: &Trouble) -> Option<(&'static str, String)> {
     match (trouble, transport) {
         (Trouble::Gone, _) => None,
-        (Trouble::Tls(error), _) => Some(("tls", describe_tls_failure(error).to_string())),
+        (Trouble::Tls(error), _) => {
+            let fault = describe_tls_failure(error);
+            Some((tls_kind(&fault), fault.to_string()))
+        }
         (Trouble::Psk(error), Transport::Psk(psk)) => {
-            Some(("psk", describe_psk_failure(error, psk_outcome(psk.stream.ssl())).to_string()))
+            let fault = describe_psk_failure(error, psk_outcome(psk.stream.ssl()));
+            Some((psk_kind(&fault), fault.to_string()))
         }
         (Trouble::Psk(error), _) => Some(("psk", error.to_string())),
+    }
+}
+
+/// What the log remembers: an operator who mends one fault and meets the next must be told of it at once.
+const fn tls_kind(fault: &TlsFault) -> &'static str {
+    match fault {
+        TlsFault::ClientRejectedOurCertificate(_) => "our certificate",
+        TlsFault::ClientCertificateMissing => "certificate missing",
+        TlsFault::ClientCertificateUnknownCa => "certificate unknown",
+        TlsFault::ClientCertificateExpired => "certificate expired",
+        TlsFault::ClientCertificateNotYetValid => "certificate early",
+        TlsFault::ClientCertificateBad(_) => "certificate bad",
+        _ => "tls",
+    }
+}
+
+/// See [`tls_kind`].
+const fn psk_kind(fault: &PskFault) -> &'static str {
+    match fault {
+        PskFault::UnknownIdentity(_) => "psk identity",
+        PskFault::WrongKey(_) | PskFault::KeyUnusable(_) => "psk key",
+        _ => "psk",
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use broker_core::{Broker, Door, LinkId, Trust};
+use broker_core::{Broker, Door, LinkId, Outbox as _, Trust};
 use mio::{Events, Interest, Poll, Token};
 use mqtt::{Packet, ProtocolVersion, next_frame};
 
@@ -59,7 +59,10 @@ impl Reactor {
                 match event.token() {
                     WAKE => goes_on &= self.obey(),
                     Token(at) if at >= LISTENERS => self.accept(at - LISTENERS),
-                    Token(at) => self.ready(at as u32, event.is_writable()),
+                    Token(at) => {
+                        let is_ending = event.is_read_closed() || event.is_error();
+                        self.ready(at as u32, event.is_writable(), is_ending);
+                    }
                 }
             }
             self.go_on();
@@ -212,8 +215,8 @@ impl Reactor {
 
     // ---- bytes come in
 
-    /// The socket of a connection has news.
-    fn ready(&mut self, at: u32, is_writable: bool) {
+    /// The socket of a connection has news; `is_ending`: the other side will say no more.
+    fn ready(&mut self, at: u32, is_writable: bool, is_ending: bool) {
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
         if is_writable {
             if !connection.out.is_empty() {
@@ -223,12 +226,14 @@ impl Reactor {
                 return;
             }
         }
-        self.read(at);
+        self.read(at, is_ending);
     }
 
-    fn read(&mut self, at: u32) {
+    /// Reads what has come. A read that does not fill the buffer has emptied a plain socket, so it is not asked
+    /// again, but `to_the_end`: after an end of the stream, or a rest from reading, the poll has nothing more to tell.
+    fn read(&mut self, at: u32, to_the_end: bool) {
         let Some(stage) = self.desk.connections.get(at as usize).map(|connection| connection.stage) else { return };
-        if stage == Stage::Leaving || (stage == Stage::Knocking && !self.open_door(at)) {
+        if stage == Stage::Leaving || (stage == Stage::Knocking && !self.open_door(at, to_the_end)) {
             return;
         }
         // Two reads at most: a connection that has always more to say must not keep the others waiting.
@@ -241,11 +246,10 @@ impl Reactor {
             let outcome = connection.transport.read(&mut scratch);
             match outcome {
                 Ok(Progress::Some(count)) => {
-                    let is_all = count < scratch.len() && connection.transport.short_read_is_all();
+                    let is_all = !to_the_end && count < scratch.len() && connection.transport.short_read_is_all();
                     self.take_read(at, &scratch[..count]);
                     self.scratch = scratch;
                     if is_all {
-                        // A closed connection says so by an event of its own, or at the next read.
                         return;
                     }
                 }
@@ -262,7 +266,7 @@ impl Reactor {
                     {
                         self.desk.complain(at, kind, &what);
                     }
-                    self.lost(at);
+                    self.ended(at);
                     return;
                 }
             }
@@ -271,7 +275,7 @@ impl Reactor {
     }
 
     /// Looks at the first bytes of a stranger at a TLS port; `true` if the handshake may begin.
-    fn open_door(&mut self, at: u32) -> bool {
+    fn open_door(&mut self, at: u32, is_ending: bool) -> bool {
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
         let mut first = [0; certs::SNIFF_BYTES_MAX];
         let Transport::Plain(stream) = &connection.transport else { return true };
@@ -291,7 +295,12 @@ impl Reactor {
         let port = self.sockets.iter().find(|s| usize::from(s.listener) == listener).map_or(0, |s| s.port);
         let protection = &self.listeners[listener].protection;
         let opened = match door::decide(&first[..count], protection, port) {
-            Opening::Wait => return false,
+            Opening::Wait => {
+                if is_ending {
+                    self.lost(at); // it went away in the middle of its greeting
+                }
+                return false;
+            }
             Opening::Certificates => door::with_certificates as fn(_, &_) -> _,
             Opening::Psk => door::with_psk as fn(_, &_) -> _,
             Opening::Refuse(kind, what) => {
@@ -416,6 +425,14 @@ impl Reactor {
         }
     }
 
+    /// The other side will say no more. What it is still owed (the answers to its last words) leaves first, if
+    /// the socket takes it.
+    fn ended(&mut self, at: u32) {
+        let now = self.now();
+        self.core.closed(now, LinkId(at), &mut self.desk);
+        self.desk.close(LinkId(at));
+    }
+
     /// The connection can no longer be used.
     fn lost(&mut self, at: u32) {
         let now = self.now();
@@ -428,7 +445,7 @@ impl Reactor {
     /// Goes on with what had to wait: busy sockets, full listeners, time.
     fn go_on(&mut self) {
         for at in std::mem::take(&mut self.again) {
-            self.read(at);
+            self.read(at, true);
         }
         for at in 0..self.sockets.len() {
             let socket = &mut self.sockets[at];
@@ -448,14 +465,16 @@ impl Reactor {
 
     /// Commits, writes and closes.
     fn finish_turn(&mut self) {
+        // Writing may give the core something to say: to whom room was made, and, where a socket was found broken,
+        // to those who get its will.
         loop {
             self.desk.commit();
+            if self.desk.dirty.is_empty() {
+                break;
+            }
             let mut drained = Vec::new();
             for at in std::mem::take(&mut self.desk.dirty) {
                 self.write(at, &mut drained);
-            }
-            if drained.is_empty() {
-                break;
             }
             let now = self.now();
             for at in drained {
