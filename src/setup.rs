@@ -71,9 +71,25 @@ struct Rules {
     passwords: Option<PasswordFile>,
 }
 
-/// The files of all listeners: `per_listener_settings` is not carried out yet, so they have the same.
+fn path_of(file: Option<&Located<PathBuf>>) -> Option<PathBuf> {
+    file.map(|file| file.value.clone())
+}
+
+/// The files of all listeners, which have the same.
 fn rules(settings: &Settings, errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Rules {
     let first = settings.listeners.first();
+    let differ = settings.listeners.iter().any(|listener| {
+        let files = |of: &Listener| (path_of(of.acl_file.as_ref()), path_of(of.password_file.as_ref()));
+        first.is_some_and(|first| files(first) != files(listener))
+    });
+    if differ {
+        // With the first listener's files for all, the wrong people would come in.
+        errors.push(SetupError(
+            "Error: per_listener_settings with a different acl_file or password_file for each listener is not carried \
+             out yet: give all listeners the same files, or run an appliance for each."
+                .to_owned(),
+        ));
+    }
     let acl_file = first.and_then(|listener| listener.acl_file.as_ref());
     let password_file = first.and_then(|listener| listener.password_file.as_ref());
     let acl = acl_file.map_or_else(
