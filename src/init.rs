@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use acl::{HashAlgorithm, PasswordHash};
 use clap::{Args, ValueEnum};
 
+use crate::privileges;
+
 /// The guide's four scenarios (chapter 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
@@ -71,6 +73,7 @@ pub(crate) fn main(args: &InitArgs) -> ExitCode {
     match make(args.scenario, &args.dir, &Wishes::of(args)) {
         Ok(made) => {
             print!("{}", report(&made, args));
+            print!("{}", owners(&made));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -250,6 +253,22 @@ fn report(made: &Made, args: &InitArgs) -> String {
     }
     let _ = writeln!(text, "Subscribe:  {subscribe}");
     text
+}
+
+/// Whose the files are, where that matters: at SIGHUP they are read again, by the user that root became.
+fn owners(made: &Made) -> String {
+    match privileges::hand_over(&made.files) {
+        Ok(Some(user)) => {
+            format!("\nThe files belong to the user {user}, whom the broker becomes when root starts it.\n")
+        }
+        Ok(None) if privileges::would_lose_roots_files() => {
+            "\nStarted as root, the broker becomes the user nobody, who \
+            cannot read these files again at SIGHUP: make a user mosquitto and give them to it, or add 'user root'.\n"
+                .to_owned()
+        }
+        Ok(None) => String::new(),
+        Err(error) => format!("\nThe files stay root's: {error}. Give them to the user of the broker (chown).\n"),
+    }
 }
 
 /// The address by which this machine reaches others; nothing is sent.

@@ -25,6 +25,24 @@ pub(crate) fn give_away(wanted: Option<&str>) -> Result<(), String> {
     become_user(&user).map_err(|error| format!("Error: cannot become the user '{}': {error}.", user.name))
 }
 
+/// Gives files that root made to the user that [`give_away`] becomes, so that they can be read again at SIGHUP; its
+/// name, if anything was given. Where there is no user `mosquitto`, the files stay root's.
+pub(crate) fn hand_over(paths: &[std::path::PathBuf]) -> io::Result<Option<String>> {
+    if !Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let Ok(Some(user)) = find("mosquitto") else { return Ok(None) };
+    for path in paths {
+        std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
+    }
+    Ok(Some(user.name))
+}
+
+/// Whether root's files could not be read again once root was given away.
+pub(crate) fn would_lose_roots_files() -> bool {
+    Uid::effective().is_root()
+}
+
 fn find(name: &str) -> Result<Option<User>, String> {
     User::from_name(name).map_err(|error| format!("Error: cannot look up the user '{name}': {error}."))
 }

@@ -26,7 +26,8 @@ pub(crate) struct TomlError {
 /// Reads and checks the file.
 pub(crate) fn read(path: &Path) -> Result<Extras, TomlError> {
     // Only names of tables (`NIGHTJAR_TABLE__KEY`): other programs have variables of this prefix too.
-    let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let ours =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let ours = ours.filter(|(name, _)| name.starts_with("NIGHTJAR_") && name.contains("__")).collect();
     let environment = Environment::with_prefix("NIGHTJAR").prefix_separator("_").separator("__").try_parsing(true);
     let environment = environment.source(Some(ours));
