@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use mqtt::ProtocolVersion;
 
+use crate::REPLY_BYTES_MAX;
 use crate::out_queue::OutQueue;
 use crate::transport::Transport;
 
@@ -26,8 +27,17 @@ pub(crate) struct Connection {
     pub is_dirty: bool,
     /// Its password is being verified: nothing more may be handled until then.
     pub is_paused: bool,
+    /// Too many replies wait for it: it is not read from until it has taken them.
+    pub is_unheard: bool,
     /// The core wants to know when everything has left.
     pub tell_when_drained: bool,
+}
+
+impl Connection {
+    /// Whether more answers wait for it than may. (Those held for the store join them at the end of each turn.)
+    pub(crate) fn has_too_many_replies(&self) -> bool {
+        self.out.reply_bytes() > REPLY_BYTES_MAX
+    }
 }
 
 /// How far a connection has come.

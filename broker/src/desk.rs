@@ -16,6 +16,8 @@ use crate::out_queue::Spares;
 
 /// The first byte of a CONNACK.
 const CONNACK: u8 = 0x20;
+/// The upper half of the first byte of a PUBLISH.
+const PUBLISH: u8 = 3;
 
 pub(crate) struct Desk {
     pub connections: Slab<Connection>,
@@ -70,10 +72,13 @@ impl Desk {
         for at in std::mem::take(&mut self.holding) {
             let Some(connection) = self.connections.get_mut(at as usize) else { continue };
             let held = std::mem::take(&mut connection.held);
-            if held.is_empty() {
-                continue; // the number went to another connection
+            match held.first() {
+                None => continue, // the number went to another connection
+                // What stands behind it are messages, for the most part.
+                Some(&CONNACK) => connection.out.push(&held, &mut self.spares),
+                Some(_) => connection.out.push_reply(&held, &mut self.spares),
             }
-            connection.out.push(&held, &mut self.spares);
+            self.spares.give_back(held);
             self.set_dirty(at);
         }
     }
@@ -87,7 +92,11 @@ impl Outbox for Desk {
             connection.held.extend_from_slice(packet);
             return;
         }
-        connection.out.push(packet, &mut self.spares);
+        if packet.first().is_some_and(|first| first >> 4 == PUBLISH) {
+            connection.out.push(packet, &mut self.spares);
+        } else {
+            connection.out.push_reply(packet, &mut self.spares);
+        }
         if !std::mem::replace(&mut connection.is_dirty, true) {
             self.dirty.push(link.0);
         }
@@ -100,12 +109,13 @@ impl Outbox for Desk {
         }
         if connection.held.is_empty() {
             self.holding.push(link.0);
+            connection.held = self.spares.take();
         }
         connection.held.extend_from_slice(packet);
     }
 
     fn backlog_bytes(&self, link: LinkId) -> usize {
-        self.connections.get(link.0 as usize).map_or(0, |connection| connection.out.len())
+        self.connections.get(link.0 as usize).map_or(0, |connection| connection.out.len() + connection.held.len())
     }
 
     fn tell_when_drained(&mut self, link: LinkId) {

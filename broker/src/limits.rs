@@ -9,6 +9,12 @@ pub const READ_BYTES: usize = 256 * 1024;
 /// five strings of 65,535 bytes and properties.
 pub const STRANGER_PACKET_BYTES_MAX: u32 = 512 * 1024;
 
+/// Bytes of replies (PINGRESP, PUBACK and their like) that may wait for one client. The core's own bound
+/// (`BACKLOG_BYTES_MAX`) holds for messages, which it can drop or queue; a reply must be sent, so past this the client
+/// is not read from until it reads, and in the end its keep-alive runs out. What one turn reads of it may
+/// call forth some more.
+pub const REPLY_BYTES_MAX: usize = 256 * 1024;
+
 /// Connections taken from one listener before others get their turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 

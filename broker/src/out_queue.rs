@@ -7,6 +7,43 @@ use crate::{SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
 pub(crate) struct OutQueue {
     bytes: Vec<u8>,
     taken: usize,
+    replies: Replies,
+}
+
+/// How many of the waiting bytes are replies. Where each of them stands is not remembered: they are counted in two
+/// lots, and a lot is gone when all that waited at its beginning is gone. So the count is never too low, and
+/// right again when the queue has been emptied.
+#[derive(Debug, Default)]
+struct Replies {
+    older: u32,
+    newer: u32,
+    /// Bytes to be taken until the older lot is gone; 0: there is none.
+    older_ends: usize,
+}
+
+impl Replies {
+    fn add(&mut self, bytes: usize, waiting: usize) {
+        self.newer = self.newer.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if self.older_ends == 0 {
+            self.begin_lot(waiting);
+        }
+    }
+
+    fn took(&mut self, count: usize, waiting: usize) {
+        if waiting == 0 {
+            *self = Self::default();
+        } else if self.older_ends > 0 {
+            self.older_ends = self.older_ends.saturating_sub(count);
+            if self.older_ends == 0 {
+                self.begin_lot(waiting);
+            }
+        }
+    }
+
+    fn begin_lot(&mut self, waiting: usize) {
+        self.older = std::mem::take(&mut self.newer);
+        self.older_ends = if self.older > 0 { waiting } else { 0 };
+    }
 }
 
 impl OutQueue {
@@ -30,6 +67,17 @@ impl OutQueue {
         self.bytes.extend_from_slice(packet);
     }
 
+    /// As [`push`](Self::push), for what answers the client: nothing but its own reading bounds how much that is.
+    pub(crate) fn push_reply(&mut self, packet: &[u8], spares: &mut Spares) {
+        self.push(packet, spares);
+        self.replies.add(packet.len(), self.len());
+    }
+
+    /// Bytes of waiting replies, or a few more.
+    pub(crate) fn reply_bytes(&self) -> usize {
+        self.replies.older as usize + self.replies.newer as usize
+    }
+
     pub(crate) fn waiting(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
@@ -37,6 +85,7 @@ impl OutQueue {
     /// The socket took `count` bytes; an empty buffer goes back to the spares.
     pub(crate) fn took(&mut self, count: usize, spares: &mut Spares) {
         self.taken += count;
+        self.replies.took(count, self.len());
         if self.taken >= self.bytes.len() {
             self.taken = 0;
             spares.give_back(std::mem::take(&mut self.bytes));
@@ -49,11 +98,11 @@ impl OutQueue {
 pub(crate) struct Spares(Vec<Vec<u8>>);
 
 impl Spares {
-    fn take(&mut self) -> Vec<u8> {
+    pub(crate) fn take(&mut self) -> Vec<u8> {
         self.0.pop().unwrap_or_default()
     }
 
-    fn give_back(&mut self, mut buffer: Vec<u8>) {
+    pub(crate) fn give_back(&mut self, mut buffer: Vec<u8>) {
         if self.0.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BUFFER_BYTES_MAX {
             buffer.clear();
             self.0.push(buffer);
@@ -82,5 +131,30 @@ mod tests {
         assert_eq!(sent, wanted);
         assert!(queue.is_empty());
         assert_eq!(queue.bytes.capacity(), 0, "an idle connection keeps no buffer");
+    }
+
+    #[test]
+    fn waiting_replies_are_never_counted_too_low_and_are_forgotten_when_they_have_left() {
+        let (mut queue, mut spares) = (OutQueue::default(), Spares::default());
+        // Where each reply ends in the stream, to count them exactly.
+        let (mut replies, mut pushed, mut taken) = (Vec::<(usize, usize)>::new(), 0, 0);
+        for round in 0..2_000_usize {
+            let size = round * 7 % 13 + 1;
+            pushed += size;
+            if round % 3 == 0 {
+                queue.push_reply(&vec![0; size], &mut spares);
+                replies.push((pushed, size));
+            } else {
+                queue.push(&vec![0; size], &mut spares);
+            }
+            let count = (round * 5 % 14).min(queue.len());
+            queue.took(count, &mut spares);
+            taken += count;
+            let exactly: usize = replies.iter().map(|(end, size)| end.saturating_sub(taken).min(*size)).sum();
+            assert!(queue.reply_bytes() >= exactly, "{} of {exactly} in round {round}", queue.reply_bytes());
+            assert!(queue.reply_bytes() <= pushed - taken + 13 || queue.reply_bytes() < 200, "in round {round}");
+        }
+        queue.took(queue.len(), &mut spares);
+        assert_eq!(queue.reply_bytes(), 0);
     }
 }

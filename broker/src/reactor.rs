@@ -20,6 +20,8 @@ use crate::{ACCEPT_REST, ACCEPTS_PER_TURN_MAX, LINGER_TIME_MAX, STRANGER_PACKET_
 
 /// Wakes the loop for a command.
 pub(crate) const WAKE: Token = Token(usize::MAX);
+/// The first byte of a CONNECT: its type, and no flags [3.1.1 §3.1.1, 5.0 §3.1.1].
+const CONNECT: u8 = 0x10;
 /// Listeners have the tokens below `WAKE`, connections those from 0.
 const LISTENERS: usize = usize::MAX - 1024;
 
@@ -54,6 +56,8 @@ impl Reactor {
                 result => result?,
             }
             self.desk.now = Instant::now();
+            // Those that have more to say than two reads take have their next turn when all others had theirs.
+            let again = std::mem::take(&mut self.again);
             let mut goes_on = true;
             for event in &events {
                 match event.token() {
@@ -65,7 +69,7 @@ impl Reactor {
                     }
                 }
             }
-            self.go_on();
+            self.go_on(again);
             self.finish_turn();
             if !goes_on {
                 return Ok(());
@@ -200,6 +204,7 @@ impl Reactor {
             held: Vec::new(),
             is_dirty: false,
             is_paused: false,
+            is_unheard: false,
             tell_when_drained: false,
         });
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -240,6 +245,15 @@ impl Reactor {
         for _ in 0..2 {
             let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
             if connection.stage == Stage::Leaving || connection.is_paused {
+                return;
+            }
+            if connection.has_too_many_replies() {
+                connection.is_unheard = true;
+                self.desk.complain(
+                    at,
+                    "replies",
+                    "asks faster than it reads the answers: it is not read from until it does",
+                );
                 return;
             }
             let mut scratch = std::mem::take(&mut self.scratch);
@@ -372,6 +386,12 @@ impl Reactor {
                 return used;
             }
             let is_stranger = connection.stage != Stage::Client;
+            if is_stranger && bytes[used] != CONNECT {
+                // Told at once: HTTP and TLS look like the beginning of a long packet, which would be waited for.
+                self.complain_of(at, &bytes[used..], "its first packet is not CONNECT");
+                self.lost(at);
+                return bytes.len();
+            }
             let limit = if is_stranger { stranger_limit } else { self.packet_bytes_max };
             let version = connection.version;
             let decoded = match next_frame(&bytes[used..], limit) {
@@ -391,7 +411,7 @@ impl Reactor {
                 }
                 Err(fault) => {
                     if is_stranger {
-                        self.complain_of(at, &bytes[..bytes.len().min(64)], fault);
+                        self.complain_of(at, bytes, &fault.to_string());
                     }
                     self.core.broken(now, link, fault, &mut self.desk);
                     return bytes.len();
@@ -415,7 +435,7 @@ impl Reactor {
     }
 
     /// A stranger whose first words are not MQTT.
-    fn complain_of(&mut self, at: u32, first_bytes: &[u8], fault: mqtt::DecodeFault) {
+    fn complain_of(&mut self, at: u32, first_bytes: &[u8], fault: &str) {
         let Some(connection) = self.desk.connections.get(at as usize) else { return };
         let listener = connection.listener;
         let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
@@ -443,8 +463,8 @@ impl Reactor {
     // ---- the end of a turn
 
     /// Goes on with what had to wait: busy sockets, full listeners, time.
-    fn go_on(&mut self) {
-        for at in std::mem::take(&mut self.again) {
+    fn go_on(&mut self, again: Vec<u32>) {
+        for at in again {
             self.read(at, true);
         }
         for at in 0..self.sockets.len() {
@@ -523,7 +543,13 @@ impl Reactor {
         connection.is_dirty = false;
         while !connection.out.is_empty() {
             match connection.transport.write(connection.out.waiting()) {
-                Ok(Progress::Some(count)) => connection.out.took(count, &mut self.desk.spares),
+                Ok(Progress::Some(count)) => {
+                    connection.out.took(count, &mut self.desk.spares);
+                    if connection.is_unheard && !connection.has_too_many_replies() {
+                        connection.is_unheard = false;
+                        self.again.push(at);
+                    }
+                }
                 Ok(Progress::Later) => return,
                 Err(_) => {
                     self.lost(at);

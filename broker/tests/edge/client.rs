@@ -119,9 +119,16 @@ impl Client {
     pub(crate) fn expect(&mut self, wanted: &[u8]) {
         let mut got = vec![0; wanted.len()];
         if let Err(error) = self.stream.read_exact(&mut got) {
-            panic!("instead of {wanted:02x?}: {error}");
+            panic!("instead of {:02x?}.. ({} bytes): {error}", &wanted[..wanted.len().min(32)], wanted.len());
         }
-        assert_eq!(got, wanted);
+        let differs = got.iter().zip(wanted).position(|(one, other)| one != other);
+        if let Some(at) = differs {
+            panic!(
+                "at {at}: {:02x?}, wanted {:02x?}",
+                &got[at..got.len().min(at + 32)],
+                &wanted[at..wanted.len().min(at + 32)]
+            );
+        }
     }
 
     /// The broker closes without another word. A reset is an end too.
