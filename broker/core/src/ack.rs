@@ -1,6 +1,6 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP: a message's way to its end, in both directions.
 
-use mqtt::{Ack, Packet, Properties, ReasonCode};
+use mqtt::{Ack, Packet, Properties, QoS, ReasonCode};
 
 use crate::session::InFlight;
 use crate::{Broker, ClientFault, Instant, LinkId, Outbox, StoreOp};
@@ -13,11 +13,7 @@ impl Broker {
         ack: Ack<'_>,
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
-        // For an identifier that is not in flight: ignored, as mosquitto does.
-        if let Some(held) = self.take_in_flight(key, ack, mqtt::QoS::AtLeastOnce) {
-            self.finish(now, key, &held, out);
-        }
-        Ok(())
+        self.acknowledged(now, key, ack, |held| held.queued.qos == QoS::AtLeastOnce, out)
     }
 
     pub(crate) fn on_pubrec(
@@ -28,32 +24,25 @@ impl Broker {
         ack: Ack<'_>,
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
-        let session = &mut self.sessions[key as usize];
-        let found = session.outgoing.as_deref_mut().and_then(|outgoing| {
-            let place = outgoing.place(ack.packet_id)?;
-            outgoing.in_flight.get_mut(place).filter(|held| held.queued.qos == mqtt::QoS::ExactlyOnce)
-        });
-        let mut reason = ReasonCode::Success;
-        match found {
-            Some(_) if ack.reason.is_failure() => {
-                // The client does not want it: no PUBREL follows [5.0 §4.3.3].
-                if let Some(held) = self.take_in_flight(key, ack, mqtt::QoS::ExactlyOnce) {
-                    self.finish(now, key, &held, out);
-                }
-                return Ok(());
-            }
-            Some(held) => {
-                held.released = true;
-                let (entry, id) = (held.queued.entry, held.id);
-                if entry != 0 {
-                    Self::keep(session, out, |session| StoreOp::Sent { session, entry, id, released: true });
-                }
-            }
-            None if ack.reason.is_failure() => return Ok(()),
-            None => reason = ReasonCode::PacketIdentifierNotFound,
+        if ack.reason.is_failure() {
+            // The client does not want it: no PUBREL follows [5.0 §4.3.3].
+            return self.acknowledged(now, key, ack, |held| held.queued.qos == QoS::ExactlyOnce, out);
         }
-        let release = Ack { packet_id: ack.packet_id, reason, properties: Properties::EMPTY };
-        self.reply(link, &Packet::PubRel(release), out);
+        let session = &mut self.sessions[key as usize];
+        let outgoing = session.outgoing.as_deref_mut();
+        let held = outgoing.and_then(|outgoing| outgoing.in_flight.iter_mut().find(|held| held.id == ack.packet_id));
+        if let Some(held) = held {
+            if held.queued.qos != QoS::ExactlyOnce {
+                return Err(UNFITTING);
+            }
+            held.released = true;
+            let (entry, id, is_stored) = (held.queued.entry, held.id, held.queued.is_stored);
+            if is_stored {
+                Self::keep(session, out, |session| StoreOp::Sent { session, entry, id, released: true });
+            }
+        }
+        // For an identifier that is not in flight too, as mosquitto does: its message may be over for us only.
+        self.reply(link, &Packet::PubRel(plain(ack)), out);
         Ok(())
     }
 
@@ -64,48 +53,58 @@ impl Broker {
         ack: Ack<'_>,
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
-        if let Some(held) = self.take_in_flight(key, ack, mqtt::QoS::ExactlyOnce) {
+        self.acknowledged(now, key, ack, |held| held.released, out)
+    }
+
+    pub(crate) fn on_pubrel(&mut self, link: LinkId, key: u32, ack: Ack<'_>, out: &mut impl Outbox) {
+        let session = &mut self.sessions[key as usize];
+        let mut promises = false;
+        if let Ok(at) = session.awaiting_pubrel.binary_search(&ack.packet_id) {
+            session.awaiting_pubrel.remove(at);
+            promises = Self::keep(session, out, |number| StoreOp::Released(number, ack.packet_id));
+            if let Some(state) = self.links[link.0 as usize].as_mut() {
+                state.qos2_open = state.qos2_open.saturating_sub(1);
+            }
+        }
+        // Otherwise perhaps a repeat of one that we completed: answered all the same, as mosquitto does [5.0 §4.3.3].
+        self.acknowledge(link, &Packet::PubComp(plain(ack)), promises, out);
+    }
+
+    /// The last acknowledgement of a message came; it must be one that `fits`. For an identifier that is not in flight
+    /// it is passed over, as mosquitto does.
+    fn acknowledged(
+        &mut self,
+        now: Instant,
+        key: u32,
+        ack: Ack<'_>,
+        fits: impl FnOnce(&InFlight) -> bool,
+        out: &mut impl Outbox,
+    ) -> Result<(), ClientFault> {
+        let Some(outgoing) = self.sessions[key as usize].outgoing.as_deref_mut() else { return Ok(()) };
+        let Some(place) = outgoing.place(ack.packet_id) else { return Ok(()) };
+        if !outgoing.in_flight.get(place).is_some_and(fits) {
+            return Err(UNFITTING);
+        }
+        if let Some(held) = outgoing.take_in_flight(place) {
             self.finish(now, key, &held, out);
         }
         Ok(())
     }
 
-    pub(crate) fn on_pubrel(
-        &mut self,
-        link: LinkId,
-        key: u32,
-        ack: Ack<'_>,
-        out: &mut impl Outbox,
-    ) -> Result<(), ClientFault> {
-        let session = &mut self.sessions[key as usize];
-        let (reason, promises) = match session.awaiting_pubrel.binary_search(&ack.packet_id) {
-            Ok(at) => {
-                session.awaiting_pubrel.remove(at);
-                (ReasonCode::Success, Self::keep(session, out, |number| StoreOp::Released(number, ack.packet_id)))
-            }
-            // Perhaps a repeat of one that we completed: answered all the same [5.0 §4.3.3].
-            Err(_) => (ReasonCode::PacketIdentifierNotFound, false),
-        };
-        let complete = Ack { packet_id: ack.packet_id, reason, properties: Properties::EMPTY };
-        self.acknowledge(link, &Packet::PubComp(complete), promises, out);
-        Ok(())
-    }
-
-    fn take_in_flight(&mut self, key: u32, ack: Ack<'_>, qos: mqtt::QoS) -> Option<InFlight> {
-        let outgoing = self.sessions[key as usize].outgoing.as_deref_mut()?;
-        let place = outgoing.place(ack.packet_id)?;
-        if outgoing.in_flight.get(place)?.queued.qos != qos {
-            return None;
-        }
-        outgoing.in_flight.remove(place)
-    }
-
     /// A message is over for its session; the next may go.
     fn finish(&mut self, now: Instant, key: u32, held: &InFlight, out: &mut impl Outbox) {
-        if held.queued.entry != 0 {
+        if held.queued.is_stored {
             let entry = held.queued.entry;
             Self::keep(&self.sessions[key as usize], out, |number| StoreOp::Done(number, entry));
         }
         self.pump(now, key, out);
     }
+}
+
+/// PUBACK for a message of QoS 2, PUBCOMP before PUBREC, and their like: mosquitto closes the connection too.
+const UNFITTING: ClientFault = ClientFault::Unexpected("an acknowledgement that does not fit its message");
+
+/// The next step for the message of `ack`, without a reason: some clients take any other than Success for the end.
+const fn plain(ack: Ack<'_>) -> Ack<'static> {
+    Ack { packet_id: ack.packet_id, reason: ReasonCode::Success, properties: Properties::EMPTY }
 }

@@ -84,6 +84,7 @@ impl Broker {
             silence_ms_max: u32::try_from(LOGIN_TIME_MAX.as_millis()).unwrap_or(u32::MAX),
             version: ProtocolVersion::V311,
             last_route: None,
+            qos2_open: 0,
             aliases: None,
         };
         let place = link.0 as usize;
@@ -124,7 +125,10 @@ impl Broker {
             Packet::Publish(publish) => self.on_publish(now, link, key, publish, out),
             Packet::PubAck(ack) => self.on_puback(now, key, ack, out),
             Packet::PubRec(ack) => self.on_pubrec(now, link, key, ack, out),
-            Packet::PubRel(ack) => self.on_pubrel(link, key, ack, out),
+            Packet::PubRel(ack) => {
+                self.on_pubrel(link, key, ack, out);
+                Ok(())
+            }
             Packet::PubComp(ack) => self.on_pubcomp(now, key, ack, out),
             Packet::Subscribe(subscribe) => self.on_subscribe(now, link, key, &subscribe, out),
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(link, key, &unsubscribe, out),
@@ -308,9 +312,10 @@ impl Broker {
             if seconds != 0 && !session.expiry.is_durable() {
                 return Err(ClientFault::Unexpected("a session expiry in DISCONNECT where CONNECT had none"));
             }
-            self.set_expiry(key, Expiry::from_interval(seconds), out);
+            self.set_expiry(key, Expiry::from_interval(seconds), false, out);
         }
-        if farewell.reason != ReasonCode::DisconnectWithWill {
+        // Any other reason leaves the will to be published [5.0 MQTT-3.1.2-8].
+        if farewell.reason == ReasonCode::Success {
             self.sessions[key as usize].will = None;
         }
         self.end(now, link, End::Farewell, out);

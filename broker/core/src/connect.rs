@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt::{
-    ConnAck, Connect, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, ReasonCode, TopicFilterBuf,
-};
+use mqtt::{ConnAck, Connect, DecodeFault, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, ReasonCode};
 
+use crate::filter_set::FilterSet;
 use crate::link::{LinkState, Trust};
 use crate::message::{Item, Message};
+use crate::publish::is_too_deep;
 use crate::session::{Expiry, InFlight, Online, Outgoing, Queued, Session};
 use crate::store::{SessionNumber, StoredSession};
 use crate::subscriptions::Subscriber;
@@ -26,6 +26,8 @@ pub(crate) struct Login {
     keep_alive_s: u16,
     /// Told to a 5.0 client that asked for more than it gets.
     keep_alive_is_ours: bool,
+    /// Told only to those whose credentials are right, as mosquitto does.
+    refusal: Option<Refusal>,
     client_id: Arc<str>,
     /// The client sent none, and is told this one.
     client_id_is_ours: bool,
@@ -44,6 +46,10 @@ impl Broker {
         connect: &Connect<'_>,
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
+        // What goes into a tree has its levels counted at the door: a will is published without asking again.
+        if connect.will.is_some_and(|will| is_too_deep(will.topic.as_str())) {
+            return Err(ClientFault::Packet(DecodeFault::InvalidTopicName));
+        }
         let Some(state) = self.links[link.0 as usize].as_mut() else { return Ok(()) };
         state.version = connect.version;
         let door = state.door;
@@ -97,9 +103,6 @@ impl Broker {
         let v5 = connect.version.is_v5();
         let limit = settings.max_keepalive_s;
         let too_long = limit > 0 && (connect.keep_alive_s == 0 || connect.keep_alive_s > limit);
-        if too_long && !v5 {
-            return Err(Refusal::KeepAlive);
-        }
         let client_id_is_ours = connect.client_id.is_empty();
         let client_id = if client_id_is_ours {
             // 3.1 has no empty identifiers; in 3.1.1 they go with Clean Session only [3.1.1 MQTT-3.1.3-8].
@@ -117,10 +120,11 @@ impl Broker {
         } else {
             connect.client_id.into()
         };
+        let will_bytes_max = settings.message_size_limit as usize;
         let will = match &connect.will {
-            Some(will) if will.qos > listener.max_qos || (will.retain && !settings.retain_available) => {
-                return Err(Refusal::Will);
-            }
+            Some(will) if will.retain && !settings.retain_available => return Err(Refusal::WillRetain),
+            Some(will) if will.qos > listener.max_qos => return Err(Refusal::WillQoS),
+            Some(will) if will_bytes_max > 0 && will.payload.len() > will_bytes_max => return Err(Refusal::WillSize),
             Some(will) => Some(Box::new(Will {
                 message: Message::keep(&Item {
                     topic: will.topic,
@@ -145,6 +149,7 @@ impl Broker {
             clean: connect.clean_start,
             keep_alive_s: if too_long { limit } else { connect.keep_alive_s },
             keep_alive_is_ours: too_long,
+            refusal: (too_long && !v5).then_some(Refusal::KeepAlive),
             client_id,
             client_id_is_ours,
             username: connect.username.map(Into::into),
@@ -165,8 +170,10 @@ impl Broker {
         out: &mut impl Outbox,
     ) {
         self.stats.refusals += 1;
-        let ack = ConnAck { session_present: false, reason: reason(why), properties: Properties::EMPTY };
-        self.reply(link, &Packet::ConnAck(ack), out);
+        if let Some(reason) = reason(why, self.version(link)) {
+            let ack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
+            self.reply(link, &Packet::ConnAck(ack), out);
+        }
         if let Some(ended) = self.links.get_mut(link.0 as usize).and_then(Option::take) {
             self.timers.unset(ended.silence_at, Due::Silence(link));
         }
@@ -176,6 +183,10 @@ impl Broker {
 
     /// Lets the client in: takes over, resumes or begins its session, and says so.
     fn admit(&mut self, now: Instant, link: LinkId, mut login: Login, out: &mut impl Outbox) {
+        if let Some(why) = login.refusal {
+            self.refuse(link, why, &login.client_id, login.username.as_deref(), out);
+            return;
+        }
         let version = self.version(link);
         let held = self.by_client_id.get(&login.client_id).copied();
         if let Some(key) = held {
@@ -185,6 +196,8 @@ impl Broker {
         let held = self.by_client_id.get(&login.client_id).copied();
         let (key, session_present) = match held {
             Some(key) if login.clean => {
+                // The old session ends now, and a will that waits for its delay comes no later [5.0 §3.1.3.2.2].
+                self.publish_will(now, key, out);
                 self.forget(key, out);
                 (self.begin(&login), false)
             }
@@ -200,7 +213,7 @@ impl Broker {
         session.username.clone_from(&login.username);
         self.timers.unset(self.sessions[key as usize].ends_at.take(), Due::SessionEnd(key));
         self.timers.unset(self.sessions[key as usize].will_at.take(), Due::Will(key));
-        self.set_expiry(key, login.expiry, out);
+        self.set_expiry(key, login.expiry, another_user, out);
         if session_present && another_user {
             // The rules may say something else for this user.
             self.routes.changed();
@@ -254,7 +267,7 @@ impl Broker {
             ends_at: None,
             will: None,
             will_at: None,
-            subscriptions: Vec::new(),
+            subscriptions: FilterSet::default(),
             awaiting_pubrel: Vec::new(),
             outgoing: None,
         }) as u32;
@@ -285,12 +298,6 @@ impl Broker {
         {
             granted.push(Property::SessionExpiryInterval(seconds));
         }
-        if listener.max_qos < mqtt::QoS::ExactlyOnce {
-            granted.push(Property::MaximumQoS(listener.max_qos));
-        }
-        if !settings.retain_available {
-            granted.push(Property::RetainAvailable(false));
-        }
         if listener.max_topic_alias > 0 {
             granted.push(Property::TopicAliasMaximum(listener.max_topic_alias));
         }
@@ -300,11 +307,17 @@ impl Broker {
         if login.client_id_is_ours {
             granted.push(Property::AssignedClientIdentifier(&login.client_id));
         }
+        if !settings.retain_available {
+            granted.push(Property::RetainAvailable(false));
+        }
         if settings.max_packet_size > 0 {
             granted.push(Property::MaximumPacketSize(settings.max_packet_size));
         }
         if settings.max_inflight_messages > 0 {
             granted.push(Property::ReceiveMaximum(settings.max_inflight_messages));
+        }
+        if listener.max_qos < mqtt::QoS::ExactlyOnce {
+            granted.push(Property::MaximumQoS(listener.max_qos));
         }
         granted.push(Property::SharedSubscriptionAvailable(false));
         granted
@@ -321,15 +334,17 @@ impl Broker {
         }
     }
 
-    pub(crate) fn set_expiry(&mut self, key: u32, wish: Expiry, out: &mut impl Outbox) {
+    /// How long the session lasts from now on; `is_news`: something else of it has changed that is stored with it.
+    pub(crate) fn set_expiry(&mut self, key: u32, wish: Expiry, is_news: bool, out: &mut impl Outbox) {
         let expiry = self.lasting(wish);
         let session = &mut self.sessions[key as usize];
         let (was, number) = (session.expiry, session.number);
         session.expiry = expiry;
         match (was.is_durable(), expiry) {
-            (false | true, Expiry::After(_) | Expiry::Never) if was != expiry => {
+            (_, Expiry::After(_) | Expiry::Never) if was != expiry || is_news => {
                 let expiry_s = if let Expiry::After(seconds) = expiry { seconds } else { u32::MAX };
-                out.store(StoreOp::Session { number, client_id: Arc::clone(&session.client_id), expiry_s });
+                let (client_id, username) = (Arc::clone(&session.client_id), session.username.clone());
+                out.store(StoreOp::Session { number, client_id, username, expiry_s });
             }
             (true, Expiry::AtDisconnect) => out.store(StoreOp::SessionGone(number)),
             _ => {}
@@ -377,8 +392,8 @@ impl Broker {
         let Some(session) = self.sessions.try_remove(key as usize) else { return };
         self.timers.unset(session.ends_at, Due::SessionEnd(key));
         self.timers.unset(session.will_at, Due::Will(key));
-        for filter in &session.subscriptions {
-            self.subscriptions.remove(filter.as_filter(), key);
+        for filter in session.subscriptions.iter() {
+            self.subscriptions.remove(filter, key);
         }
         if !session.subscriptions.is_empty() {
             self.routes.changed();
@@ -416,6 +431,7 @@ impl Broker {
             let queued = Queued {
                 message: Arc::clone(&held.message),
                 entry: held.entry,
+                is_stored: true,
                 qos: held.qos,
                 retain: held.retain,
                 is_retained: false,
@@ -433,16 +449,16 @@ impl Broker {
         }
         let session = Session {
             client_id: Arc::clone(&stored.client_id),
-            username: None,
+            username: stored.username.clone(),
             number,
             on: None,
             expiry,
             ends_at: None,
             will: None,
             will_at: None,
-            subscriptions: stored.subscriptions.values().map(|s| s.filter.clone()).collect::<Vec<TopicFilterBuf>>(),
+            subscriptions: stored.subscriptions.values().map(|s| s.filter.clone()).collect(),
             awaiting_pubrel: stored.taken.clone(),
-            outgoing: Some(Box::new(outgoing)),
+            outgoing: (!stored.messages.is_empty()).then(|| Box::new(outgoing)),
         };
         let key = self.sessions.insert(session) as u32;
         self.by_client_id.insert(Arc::clone(&stored.client_id), key);
@@ -459,17 +475,22 @@ impl Broker {
     }
 }
 
-/// The 5.0 reason of a refusal; 3.1 and 3.1.1 get the return code that it maps to.
-const fn reason(why: Refusal) -> ReasonCode {
-    match why {
+/// The 5.0 reason of a refusal; 3.1 and 3.1.1 get the return code that it maps to. `None`: the connection is closed
+/// without a word, as mosquitto does where 3.1 and 3.1.1 have none for it.
+const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
+    Some(match why {
         // mosquitto answers both with "not authorised", which tells a guesser nothing.
         Refusal::Anonymous | Refusal::Password => ReasonCode::NotAuthorized,
         Refusal::Busy => ReasonCode::ServerUnavailable,
         Refusal::Version => ReasonCode::UnsupportedProtocolVersion,
         Refusal::ClientId | Refusal::KeepAlive => ReasonCode::ClientIdentifierNotValid,
-        Refusal::Will => ReasonCode::QoSNotSupported,
+        Refusal::WillQoS | Refusal::WillRetain if !version.is_v5() => return None,
+        Refusal::WillQoS => ReasonCode::QoSNotSupported,
+        Refusal::WillRetain => ReasonCode::RetainNotSupported,
+        Refusal::WillSize if !version.is_v5() => ReasonCode::NotAuthorized,
+        Refusal::WillSize => ReasonCode::PacketTooLarge,
         Refusal::Method => ReasonCode::BadAuthenticationMethod,
-    }
+    })
 }
 
 /// The prefix and a UUID, as mosquitto makes them.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use acl::PublishGrant;
-use mqtt::{Packet, Properties, QoS, ReasonCode};
+use mqtt::{Ack, Packet, Properties, QoS, ReasonCode};
 
 use crate::frames::{Frames, Shape};
 use crate::message::{Item, Message};
@@ -58,10 +58,10 @@ impl Broker {
         });
         self.frames.begin();
         for to in &*audience {
+            reach.wanted = true;
             if to.options.no_local && from == Some(to.session) {
                 continue;
             }
-            reach.wanted = true;
             let session = &mut self.sessions[to.session as usize];
             let mut courier =
                 Courier { now, settings: &self.settings, stats: &mut self.stats, frames: &mut self.frames };
@@ -93,38 +93,21 @@ impl Broker {
 
     /// A session that was there is connected again: what was in flight comes again, then what waits.
     pub(crate) fn resume(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
-        let session = &mut self.sessions[key as usize];
-        let (Some(on), Some(mut outgoing)) = (session.on, session.outgoing.take()) else { return };
-        for held in &outgoing.in_flight {
-            self.repeat(now, on, held, out);
-        }
-        if outgoing.queue.is_empty() && outgoing.in_flight.is_empty() {
-            // Room for waiting messages is given back while nothing waits; the counters must go on.
-            outgoing.queue = std::collections::VecDeque::new();
-            outgoing.in_flight = std::collections::VecDeque::new();
-        }
-        self.sessions[key as usize].outgoing = Some(outgoing);
+        let Self { sessions, acl, .. } = self;
+        let Some(session) = sessions.get_mut(key as usize) else { return };
+        let Some(mut outgoing) = session.outgoing.take() else { return };
+        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        // Whoever has come back may read less than whoever left.
+        outgoing.in_flight.retain(|held| {
+            let stays = held.released || acl.may_receive(client, held.queued.message.topic()).is_some();
+            if !stays {
+                done(session, &held.queued, out);
+            }
+            stays
+        });
+        outgoing.to_repeat = outgoing.in_flight.len();
+        session.outgoing = Some(outgoing);
         self.pump(now, key, out);
-    }
-
-    /// Sends an in-flight message again: DUP set, or its PUBREL [3.1.1 MQTT-4.4.0-1, 5.0 MQTT-4.4.0-1].
-    fn repeat(&mut self, now: Instant, on: Online, held: &InFlight, out: &mut impl Outbox) {
-        if held.released {
-            let ack = mqtt::Ack { packet_id: held.id, reason: ReasonCode::Success, properties: Properties::EMPTY };
-            self.reply(on.link, &Packet::PubRel(ack), out);
-            return;
-        }
-        self.frames.begin();
-        let shape = shape(on, &held.queued);
-        let Some(frame) = self.frames.get(&held.queued.message.item(), shape, Some(held.id), now) else { return };
-        if frame.len() as u64 > u64::from(on.packet_bytes_max) {
-            return;
-        }
-        self.scratch.clear();
-        self.scratch.extend_from_slice(frame);
-        self.scratch[0] |= 0b1000;
-        self.stats.publishes_sent += 1;
-        out.send(on.link, &self.scratch);
     }
 
     /// Takes from a session's queue what its user may not read any more.
@@ -133,14 +116,9 @@ impl Broker {
         let Some(session) = sessions.get_mut(key as usize) else { return };
         let Some(mut outgoing) = session.outgoing.take() else { return };
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
-        for _ in 0..outgoing.queue.len() {
-            let Some(queued) = outgoing.next_waiting() else { break };
-            if acl.may_receive(client, queued.message.topic()).is_some() {
-                outgoing.wait(queued);
-            } else {
-                stats.publishes_dropped += 1;
-                done(session, &queued, out);
-            }
+        for queued in outgoing.take_waiting(|queued| acl.may_receive(client, queued.message.topic()).is_none()) {
+            stats.publishes_dropped += 1;
+            done(session, &queued, out);
         }
         session.outgoing = Some(outgoing);
     }
@@ -159,7 +137,7 @@ fn shape(on: Online, queued: &Queued) -> Shape {
 
 /// The store need not keep `queued` any more.
 fn done(session: &Session, queued: &Queued, out: &mut impl Outbox) {
-    if queued.entry != 0 {
+    if queued.is_stored {
         Broker::keep(session, out, |number| StoreOp::Done(number, queued.entry));
     }
 }
@@ -187,6 +165,8 @@ impl Courier<'_> {
         let retain = retain && to.options.retain_as_published;
         if qos == QoS::AtMostOnce {
             match session.on {
+                // Not before those that wait: each QoS of a topic has its order [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-6].
+                Some(_) if session.outgoing.as_ref().is_some_and(|outgoing| outgoing.queued_qos0 > 0) => {}
                 Some(on) => {
                     self.send_qos0(on, item, retain, to.identifier, out);
                     return false;
@@ -196,28 +176,61 @@ impl Courier<'_> {
             }
         }
         let message = Arc::clone(message.get_or_insert_with(|| Message::keep(item)));
-        let mut queued = Queued { message, entry: 0, qos, retain, is_retained: false, identifier: to.identifier };
+        let queued =
+            Queued { message, entry: 0, is_stored: false, qos, retain, is_retained: false, identifier: to.identifier };
         let outgoing = session.outgoing.get_or_insert_default();
-        match session.on {
-            Some(on) if outgoing.queue.is_empty() && has_room(outgoing, on, out) => {
-                self.send_tracked(session, on, queued, out)
+        if let Some(on) = session.on
+            && outgoing.queue.is_empty()
+            && outgoing.has_window(on.window)
+        {
+            if out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX {
+                return self.send_tracked(session, on, queued, out);
             }
-            _ if self.is_full(outgoing, item.payload.len()) => {
-                self.stats.publishes_dropped += 1;
-                if !std::mem::replace(&mut outgoing.told_full, true) {
-                    out.tell(Event::QueueFull { client_id: &session.client_id });
-                }
-                false
-            }
-            _ => {
-                if session.expiry.is_durable() {
-                    queued.entry = outgoing.next_entry();
-                }
-                let stored = stored(&queued, None);
-                outgoing.wait(queued);
-                Broker::keep(session, out, |number| StoreOp::Queued(number, stored))
-            }
+            // No acknowledgement may be on its way that would bring it out of the queue.
+            out.tell_when_drained(on.link);
         }
+        self.queue(session, queued, out)
+    }
+
+    /// Lets a message wait, if there is room for it. `true` if the store was told.
+    fn queue(&mut self, session: &mut Session, mut queued: Queued, out: &mut impl Outbox) -> bool {
+        let bytes = queued.message.payload().len();
+        if session.outgoing.as_deref().is_some_and(|outgoing| self.is_full(outgoing, bytes)) {
+            self.drop_expired(session, out);
+        }
+        let outgoing = session.outgoing.get_or_insert_default();
+        if self.is_full(outgoing, bytes) {
+            self.stats.publishes_dropped += 1;
+            if !std::mem::replace(&mut outgoing.told_full, true) {
+                out.tell(Event::QueueFull { client_id: &session.client_id });
+            }
+            return false;
+        }
+        let outlasts = queued.qos > QoS::AtMostOnce || self.settings.queue_qos0_messages;
+        if !(outlasts && session.expiry.is_durable()) {
+            outgoing.wait(queued);
+            return false;
+        }
+        queued.entry = outgoing.next_entry();
+        queued.is_stored = true;
+        let stored = stored(&queued, None);
+        outgoing.wait(queued);
+        Broker::keep(session, out, |number| StoreOp::Queued(number, stored))
+    }
+
+    /// Makes room at the head of the queue where messages have expired.
+    fn drop_expired(&mut self, session: &mut Session, out: &mut impl Outbox) {
+        while let Some(outgoing) = session.outgoing.as_deref_mut()
+            && outgoing.queue.front().is_some_and(|queued| self.has_expired(queued))
+            && let Some(queued) = outgoing.next_waiting()
+        {
+            self.stats.publishes_expired += 1;
+            done(session, &queued, out);
+        }
+    }
+
+    fn has_expired(&self, queued: &Queued) -> bool {
+        queued.message.expires_at().is_some_and(|at| at <= self.now)
     }
 
     fn is_full(&self, outgoing: &Outgoing, payload_bytes: usize) -> bool {
@@ -231,7 +244,7 @@ impl Courier<'_> {
         let shape = Shape { version: on.version, qos: QoS::AtMostOnce, retain, identifier };
         let room = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX;
         match self.frames.get(item, shape, None, self.now) {
-            Some(frame) if room && frame.len() as u64 <= u64::from(on.packet_bytes_max) => {
+            Some(frame) if room && on.takes(frame) => {
                 self.stats.publishes_sent += 1;
                 out.send(on.link, frame);
             }
@@ -244,7 +257,7 @@ impl Courier<'_> {
         let outgoing = session.outgoing.get_or_insert_default();
         let (id, issue) = outgoing.next_id();
         let frame = self.frames.get(&queued.message.item(), shape(on, &queued), Some(id), self.now);
-        let Some(frame) = frame.filter(|frame| frame.len() as u64 <= u64::from(on.packet_bytes_max)) else {
+        let Some(frame) = frame.filter(|frame| on.takes(frame)) else {
             // Too large for this client: it is skipped, as if it had been delivered [5.0 MQTT-3.1.2-25].
             self.stats.publishes_dropped += 1;
             done(session, &queued, out);
@@ -252,9 +265,12 @@ impl Courier<'_> {
         };
         self.stats.publishes_sent += 1;
         out.send(on.link, frame);
-        let was_stored = queued.entry != 0;
-        if !was_stored && session.expiry.is_durable() {
-            queued.entry = outgoing.next_entry();
+        let was_stored = queued.is_stored;
+        if session.expiry.is_durable() && !was_stored {
+            if queued.entry == 0 {
+                queued.entry = outgoing.next_entry();
+            }
+            queued.is_stored = true;
         }
         let (entry, whole) = (queued.entry, (!was_stored).then(|| stored(&queued, Some(id))));
         outgoing.in_flight.push_back(InFlight { id, issue, released: false, queued });
@@ -264,37 +280,105 @@ impl Courier<'_> {
         })
     }
 
+    /// Sends what was in flight on an earlier connection and then what waits, as far as window and socket have room.
     fn pump(&mut self, session: &mut Session, out: &mut impl Outbox) {
         let Some(on) = session.on else { return };
         loop {
             let Some(outgoing) = session.outgoing.as_deref_mut() else { return };
-            let Some(next) = outgoing.queue.front() else { return };
+            let next = outgoing.queue.front();
+            if next.is_none() && outgoing.to_repeat == 0 {
+                return;
+            }
             if out.backlog_bytes(on.link) > BACKLOG_BYTES_MAX {
                 out.tell_when_drained(on.link);
                 return;
             }
-            if next.qos != QoS::AtMostOnce && outgoing.in_flight.len() >= usize::from(on.window) {
-                return; // an acknowledgement makes room
-            }
-            let Some(queued) = outgoing.next_waiting() else { return };
-            if queued.message.expires_at().is_some_and(|at| at <= self.now) {
-                self.stats.publishes_expired += 1;
-                done(session, &queued, out);
+            if outgoing.to_repeat > 0 {
+                if outgoing.in_flight.len() - outgoing.to_repeat >= usize::from(on.window) {
+                    return; // an acknowledgement makes room
+                }
+                self.repeat(session, on, out);
                 continue;
             }
-            self.frames.begin();
-            if queued.qos == QoS::AtMostOnce {
-                self.send_qos0(on, &queued.message.item(), queued.retain, queued.identifier, out);
+            if next.is_some_and(|next| next.qos != QoS::AtMostOnce) && !outgoing.has_window(on.window) {
+                self.pump_qos0(session, on, out);
+                return; // an acknowledgement makes room for the others
+            }
+            let Some(queued) = outgoing.next_waiting() else { return };
+            if self.has_expired(&queued) {
+                self.stats.publishes_expired += 1;
                 done(session, &queued, out);
             } else {
-                self.send_tracked(session, on, queued, out);
+                self.frames.begin();
+                self.send_waiting(session, on, queued, out);
             }
         }
     }
-}
 
-fn has_room(outgoing: &Outgoing, on: Online, out: &impl Outbox) -> bool {
-    outgoing.in_flight.len() < usize::from(on.window) && out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX
+    fn send_waiting(&mut self, session: &mut Session, on: Online, queued: Queued, out: &mut impl Outbox) {
+        if queued.qos == QoS::AtMostOnce {
+            self.send_qos0(on, &queued.message.item(), queued.retain, queued.identifier, out);
+            done(session, &queued, out);
+        } else {
+            self.send_tracked(session, on, queued, out);
+        }
+    }
+
+    /// QoS 0 needs no window: what waits of it behind a full one is sent as far as the socket has room.
+    fn pump_qos0(&mut self, session: &mut Session, on: Online, out: &mut impl Outbox) {
+        let Some(outgoing) = session.outgoing.as_deref_mut().filter(|outgoing| outgoing.queued_qos0 > 0) else {
+            return;
+        };
+        let mut room = BACKLOG_BYTES_MAX.saturating_sub(out.backlog_bytes(on.link));
+        let taken = outgoing.take_waiting(|queued| {
+            let goes = queued.qos == QoS::AtMostOnce && room > 0;
+            if goes {
+                room = room.saturating_sub(queued.message.payload().len() + queued.message.topic().as_str().len());
+            }
+            goes
+        });
+        if outgoing.queued_qos0 > 0 {
+            out.tell_when_drained(on.link);
+        }
+        for queued in taken {
+            if self.has_expired(&queued) {
+                self.stats.publishes_expired += 1;
+                done(session, &queued, out);
+            } else {
+                self.frames.begin();
+                self.send_waiting(session, on, queued, out);
+            }
+        }
+    }
+
+    /// Sends the next in-flight message again: DUP set, or its PUBREL [3.1.1 MQTT-4.4.0-1, 5.0 MQTT-4.4.0-1].
+    fn repeat(&mut self, session: &mut Session, on: Online, out: &mut impl Outbox) {
+        let Some(outgoing) = session.outgoing.as_deref_mut() else { return };
+        let place = outgoing.in_flight.len() - outgoing.to_repeat;
+        let Some(held) = outgoing.in_flight.get(place) else { return };
+        if held.released {
+            outgoing.to_repeat -= 1;
+            let ack = Ack { packet_id: held.id, reason: ReasonCode::Success, properties: Properties::EMPTY };
+            let mut packet = Vec::new();
+            if Packet::PubRel(ack).encode(on.version, &mut packet).is_ok() {
+                out.send(on.link, &packet);
+            }
+            return;
+        }
+        self.frames.begin();
+        let frame = self.frames.get(&held.queued.message.item(), shape(on, &held.queued), Some(held.id), self.now);
+        if let Some(frame) = frame.filter(|frame| on.takes(frame)) {
+            outgoing.to_repeat -= 1;
+            let mut packet = frame.to_vec();
+            packet[0] |= 0b1000;
+            self.stats.publishes_sent += 1;
+            out.send(on.link, &packet);
+        } else if let Some(held) = outgoing.take_in_flight(place) {
+            // This connection takes less than the one before: the message must not stand in the window for ever.
+            self.stats.publishes_dropped += 1;
+            done(session, &held.queued, out);
+        }
+    }
 }
 
 fn stored(queued: &Queued, sent_as: Option<mqtt::PacketId>) -> StoredMessage {

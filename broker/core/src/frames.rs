@@ -3,7 +3,7 @@
 //! Subscribers differ in protocol version, QoS, RETAIN and Subscription Identifier. For each mix that occurs the
 //! packet is encoded once; the Packet Identifier is then written into its place for each of them.
 
-use mqtt::{PacketId, ProtocolVersion, Publish, PropertiesBuf, Property, QoS};
+use mqtt::{PacketId, PropertiesBuf, Property, ProtocolVersion, Publish, QoS};
 
 use crate::Instant;
 use crate::message::{Item, forwarded};

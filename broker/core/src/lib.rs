@@ -10,6 +10,7 @@ mod ack;
 mod broker;
 mod connect;
 mod deliver;
+mod filter_set;
 mod frames;
 mod limits;
 mod link;

@@ -14,8 +14,17 @@ pub const BACKLOG_BYTES_MAX: usize = 1 << 20;
 /// must not make the cache grow without end. Past this it is emptied and fills again.
 pub const ROUTES_MAX: usize = 16_384;
 
-/// Levels in a topic name or filter that the broker goes into, as mosquitto's.
-pub const TOPIC_LEVELS_MAX: usize = 200;
+/// Bytes of the topics whose subscribers are remembered: they may be 64 KiB long each, which would be 1 GiB.
+/// Twice this is held (the topic, and the key by which it is found).
+pub const ROUTED_TOPIC_BYTES_MAX: usize = 8 << 20;
+
+/// Subscribers remembered for all topics together (16 bytes each): without it, memory would be as large as the number
+/// of topics times the number of clients that subscribe to `#`.
+pub const ROUTED_SUBSCRIBERS_MAX: usize = 1 << 20;
+
+/// Levels in a topic name or filter that the broker goes into: as mosquitto's, which stops at 200 separators.
+/// Trees are walked and dropped a call per level.
+pub const TOPIC_LEVELS_MAX: usize = 201;
 
 /// Retained messages that may wait for one subscriber who asked for them faster than she reads.
 /// Each is a reference to the stored message (about 40 bytes).

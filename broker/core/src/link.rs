@@ -37,7 +37,11 @@ pub(crate) struct Link {
     pub version: ProtocolVersion,
     /// The route of the topic it published to last, with the generation in which the rules allowed it.
     pub last_route: Option<LastRoute>,
+    /// QoS 2 messages taken from this connection and not released. Those of earlier connections do not count against
+    /// our Receive Maximum: the quota is not kept across connections [5.0 §4.9].
+    pub qos2_open: u16,
     /// Topic Aliases it introduced; the place is the alias minus one.
+    #[allow(clippy::box_collection)] // a pointer for the many who have none
     pub aliases: Option<Box<Vec<Option<TopicNameBuf>>>>,
 }
 

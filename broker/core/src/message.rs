@@ -75,7 +75,7 @@ pub(crate) struct Item<'a> {
 /// Identifier), nor the Message Expiry Interval, which is counted down [5.0 §3.3.2.3].
 pub(crate) fn forwarded(properties: Properties<'_>) -> PropertiesBuf {
     let mut kept = PropertiesBuf::default();
-    for property in properties.iter() {
+    for property in properties {
         let of_this_hop = matches!(
             property,
             Property::TopicAlias(_)

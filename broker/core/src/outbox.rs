@@ -159,9 +159,15 @@ pub enum Refusal {
     /// Its keep-alive is longer than `max_keepalive`.
     #[error("its keep-alive is longer than max_keepalive")]
     KeepAlive,
-    /// Its will asks for more than is available.
-    #[error("its will asks for a QoS or a retained message that is not available")]
-    Will,
+    /// Its will asks for a QoS above `max_qos`.
+    #[error("its will asks for a QoS that is not available")]
+    WillQoS,
+    /// Its will is to be retained, and `retain_available` is false.
+    #[error("its will asks to be retained, which is not available")]
+    WillRetain,
+    /// Its will is above `message_size_limit`.
+    #[error("its will is larger than message_size_limit")]
+    WillSize,
     /// It asks for enhanced authentication by a method that we do not have.
     #[error("its authentication method is not supported")]
     Method,
@@ -208,7 +214,7 @@ pub enum ClientFault {
     /// More QoS 2 messages unfinished than our Receive Maximum allows [5.0 §3.3.4].
     #[error("receive maximum exceeded")]
     ReceiveMaximum,
-    /// A Topic Alias of 0, above our maximum, or never introduced [5.0 §3.3.2.3.4].
+    /// A Topic Alias of 0 or above our maximum [5.0 MQTT-3.3.2-8, MQTT-3.3.2-9].
     #[error("topic alias invalid")]
     TopicAlias,
     /// A QoS above what CONNACK said is available [5.0 §3.2.2.3.4].

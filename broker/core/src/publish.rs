@@ -20,6 +20,15 @@ impl Broker {
     ) -> Result<(), ClientFault> {
         self.stats.publishes_received += 1;
         self.check_available(link, &publish)?;
+        let aliased;
+        let topic = match publish.properties.topic_alias() {
+            None => publish.topic.ok_or(ClientFault::Packet(DecodeFault::MissingTopic))?,
+            Some(alias) => {
+                // Learnt from a repeat too: it may be the first packet of its connection.
+                aliased = self.unalias(link, alias, publish.topic)?;
+                aliased.as_name()
+            }
+        };
         if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id)
             && self.is_repeat(key, id)
         {
@@ -27,21 +36,13 @@ impl Broker {
             self.answer(link, publish.qos, publish.packet_id, ReasonCode::Success, true, out);
             return Ok(());
         }
-        self.check_receive_maximum(link, key, publish.qos)?;
-        let aliased;
-        let topic = match publish.properties.topic_alias() {
-            None => publish.topic.ok_or(ClientFault::TopicAlias)?,
-            Some(alias) => {
-                aliased = self.unalias(link, alias, publish.topic)?;
-                aliased.as_name()
-            }
-        };
+        self.check_receive_maximum(link, publish.qos)?;
         let (reason, reach) = self.accept(now, link, key, &publish, topic, out)?;
         let mut promises = reach.kept;
         if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id)
             && !reason.is_failure()
         {
-            promises |= self.take(key, id, out);
+            promises |= self.take(link, key, id, out);
         }
         self.answer(link, publish.qos, publish.packet_id, reason, promises, out);
         Ok(())
@@ -100,12 +101,11 @@ impl Broker {
     /// Asks the rules, for a topic that this link did not publish to before.
     fn may_publish(&self, key: u32, topic: TopicName<'_>) -> Result<Option<acl::PublishGrant>, ClientFault> {
         let name = topic.as_str();
-        if name.split('/').nth(TOPIC_LEVELS_MAX).is_some() {
-            return Err(ClientFault::Packet(DecodeFault::InvalidTopicName));
+        if is_too_deep(name) {
+            return Err(ClientFault::Unexpected("a topic name of too many levels"));
         }
-        // What begins with `$` is the broker's own; bridges tell their state there, as mosquitto lets them.
-        let ours = name.starts_with("$SYS/") && !is_bridge_state(name);
-        if ours || name == "$SYS" || name.starts_with("$share/") || name.starts_with("$CONTROL/") {
+        // Commands to the broker, of which there are none yet. `$SYS` and `$share` are the rules' own exceptions.
+        if name.starts_with("$CONTROL/") {
             return Ok(None);
         }
         let session = &self.sessions[key as usize];
@@ -118,17 +118,22 @@ impl Broker {
         if publish.qos > self.settings.listeners[listener].max_qos {
             return Err(ClientFault::QoSNotSupported);
         }
+        // [5.0 MQTT-3.3.4-6]
+        if !publish.properties.is_empty() && publish.properties.subscription_identifier().is_some() {
+            return Err(ClientFault::Unexpected("a subscription identifier from a client"));
+        }
         if publish.retain && !self.settings.retain_available {
             return Err(ClientFault::RetainNotSupported);
         }
         Ok(())
     }
 
-    fn check_receive_maximum(&self, link: LinkId, key: u32, qos: QoS) -> Result<(), ClientFault> {
-        let limit = usize::from(self.settings.max_inflight_messages);
+    /// Our Receive Maximum, which only 5.0 clients were told [5.0 §3.3.4].
+    fn check_receive_maximum(&self, link: LinkId, qos: QoS) -> Result<(), ClientFault> {
+        let limit = self.settings.max_inflight_messages;
         let too_many = qos == QoS::ExactlyOnce
             && limit > 0
-            && self.sessions[key as usize].awaiting_pubrel.len() >= limit
+            && self.links[link.0 as usize].as_ref().is_some_and(|state| state.qos2_open >= limit)
             && self.version(link).is_v5();
         if too_many { Err(ClientFault::ReceiveMaximum) } else { Ok(()) }
     }
@@ -138,7 +143,10 @@ impl Broker {
     }
 
     /// Remembers a QoS 2 message until its PUBREL. `true` if the store was told.
-    fn take(&mut self, key: u32, id: PacketId, out: &mut impl Outbox) -> bool {
+    fn take(&mut self, link: LinkId, key: u32, id: PacketId, out: &mut impl Outbox) -> bool {
+        if let Some(state) = self.links[link.0 as usize].as_mut() {
+            state.qos2_open = state.qos2_open.saturating_add(1);
+        }
         let session = &mut self.sessions[key as usize];
         if let Err(at) = session.awaiting_pubrel.binary_search(&id) {
             session.awaiting_pubrel.insert(at, id);
@@ -147,12 +155,7 @@ impl Broker {
     }
 
     /// The topic of an alias, introduced now (`topic` is there) or before [5.0 §3.3.2.3.4].
-    fn unalias(
-        &mut self,
-        link: LinkId,
-        alias: u16,
-        topic: Option<TopicName<'_>>,
-    ) -> Result<TopicNameBuf, ClientFault> {
+    fn unalias(&mut self, link: LinkId, alias: u16, topic: Option<TopicName<'_>>) -> Result<TopicNameBuf, ClientFault> {
         let Some(state) = self.links[link.0 as usize].as_mut() else { return Err(ClientFault::TopicAlias) };
         let limit = self.settings.listeners[usize::from(state.door.listener)].max_topic_alias;
         if alias == 0 || alias > limit {
@@ -168,7 +171,8 @@ impl Broker {
             aliases[place] = Some(topic.clone());
             return Ok(topic);
         }
-        aliases.get(place).cloned().flatten().ok_or(ClientFault::TopicAlias)
+        // Without a topic, and without a mapping to find it by: a Protocol Error, not an invalid alias.
+        aliases.get(place).cloned().flatten().ok_or(ClientFault::Unexpected("a topic alias that was not introduced"))
     }
 
     /// PUBACK or PUBREC, as the QoS wants it.
@@ -191,7 +195,7 @@ impl Broker {
     }
 }
 
-/// `$SYS/broker/connection/<name>/state`.
-fn is_bridge_state(topic: &str) -> bool {
-    topic.strip_prefix("$SYS/broker/connection/").and_then(|rest| rest.strip_suffix("/state")).is_some()
+/// Whether a topic name or filter has more levels than the broker goes into.
+pub(crate) fn is_too_deep(topic: &str) -> bool {
+    topic.split('/').nth(TOPIC_LEVELS_MAX).is_some()
 }

@@ -133,6 +133,17 @@ mod tests {
         topics
     }
 
+    const ROWS: &[(&str, &[&str])] = &[
+        ("#", &["/", "a", "a/b", "a/b/c", "d"]),
+        ("a/#", &["a", "a/b", "a/b/c"]),
+        ("a/+", &["a/b"]),
+        ("+", &["a", "d"]),
+        ("+/#", &["/", "a", "a/b", "a/b/c", "d"]),
+        ("+/+", &["/", "a/b"]),
+        ("$SYS/#", &["$SYS/x"]),
+        ("a/b/c/d", &[]),
+    ];
+
     #[test]
     fn a_filter_finds_the_retained_messages_it_matches_parents_first() {
         let mut retained = Retained::default();
@@ -140,16 +151,6 @@ mod tests {
             retained.set(message(topic, None));
         }
         let now = Instant::default();
-        const ROWS: &[(&str, &[&str])] = &[
-            ("#", &["/", "a", "a/b", "a/b/c", "d"]),
-            ("a/#", &["a", "a/b", "a/b/c"]),
-            ("a/+", &["a/b"]),
-            ("+", &["a", "d"]),
-            ("+/#", &["/", "a", "a/b", "a/b/c", "d"]),
-            ("+/+", &["/", "a/b"]),
-            ("$SYS/#", &["$SYS/x"]),
-            ("a/b/c/d", &[]),
-        ];
         for (filter, wanted) in ROWS {
             assert_eq!(found(&retained, filter, now), *wanted, "{filter}");
         }

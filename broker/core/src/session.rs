@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use mqtt::{PacketId, ProtocolVersion, QoS, TopicFilterBuf};
+use mqtt::{PacketId, ProtocolVersion, QoS};
 
+use crate::filter_set::FilterSet;
 use crate::store::SessionNumber;
 use crate::will::Will;
 use crate::{Instant, LinkId, Message};
@@ -26,7 +27,7 @@ pub(crate) struct Session {
     pub will: Option<Box<Will>>,
     /// Where its will stands in the timers, while it is away.
     pub will_at: Option<Instant>,
-    pub subscriptions: Vec<TopicFilterBuf>,
+    pub subscriptions: FilterSet,
     /// Incoming QoS 2 messages that were taken and not yet released, sorted.
     pub awaiting_pubrel: Vec<PacketId>,
     /// Made when the first message has to wait for an acknowledgement or for room.
@@ -42,6 +43,13 @@ pub(crate) struct Online {
     pub window: u16,
     /// Largest packet it takes.
     pub packet_bytes_max: u32,
+}
+
+impl Online {
+    /// Whether the client takes a packet of this size [5.0 MQTT-3.1.2-24].
+    pub(crate) const fn takes(&self, packet: &[u8]) -> bool {
+        packet.len() as u64 <= self.packet_bytes_max as u64
+    }
 }
 
 /// How long a session outlives its connection [5.0 §3.1.2.11.2].
@@ -75,11 +83,16 @@ pub(crate) struct Outgoing {
     /// Packet Identifiers given so far.
     pub issued: u64,
     pub in_flight: VecDeque<InFlight>,
+    /// How many at the end of `in_flight` this connection has not been sent yet: the window and the socket
+    /// of a client that came back have their limits for repeats too.
+    pub to_repeat: usize,
     pub queue: VecDeque<Queued>,
     /// Payload bytes in `queue`.
     pub queued_bytes: usize,
     /// Retained messages in `queue` (they do not count towards its limits).
     pub queued_retained: usize,
+    /// Messages of QoS 0 in `queue`.
+    pub queued_qos0: usize,
     /// Numbers the entries for the store.
     pub last_entry: u64,
     /// The operator was told that the queue is full, and it has not been empty since.
@@ -90,8 +103,10 @@ pub(crate) struct Outgoing {
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
     pub message: Arc<Message>,
-    /// Its number for the store; 0 where it is not in the store.
+    /// Its number for the store; 0 where the session need not last.
     pub entry: u64,
+    /// The store has it. A retained message is numbered when it begins to wait and stored when it is sent.
+    pub is_stored: bool,
     pub qos: QoS,
     pub retain: bool,
     /// Sent because of a SUBSCRIBE, not of a PUBLISH.
@@ -109,6 +124,9 @@ pub(crate) struct InFlight {
     pub released: bool,
     pub queued: Queued,
 }
+
+/// A queue that had room for more than this gives it back when it is empty.
+const KEPT_PLACES_MAX: usize = 1_024;
 
 impl Outgoing {
     /// A Packet Identifier that is free, and the number of its issue: the one after the last given, as mosquitto counts.
@@ -138,20 +156,56 @@ impl Outgoing {
         } else {
             self.queued_bytes += queued.message.payload().len();
         }
+        self.queued_qos0 += usize::from(queued.qos == QoS::AtMostOnce);
         self.queue.push_back(queued);
     }
 
     pub(crate) fn next_waiting(&mut self) -> Option<Queued> {
         let queued = self.queue.pop_front()?;
+        self.forget(&queued);
+        if self.queue.is_empty() {
+            self.told_full = false;
+            if self.queue.capacity() > KEPT_PLACES_MAX {
+                self.queue = VecDeque::new();
+            }
+        }
+        Some(queued)
+    }
+
+    /// Takes those that wait and are `wanted` out of the queue; both parts keep their order.
+    pub(crate) fn take_waiting(&mut self, mut wanted: impl FnMut(&Queued) -> bool) -> Vec<Queued> {
+        let mut taken = Vec::new();
+        for _ in 0..self.queue.len() {
+            let Some(queued) = self.queue.pop_front() else { break };
+            if wanted(&queued) {
+                self.forget(&queued);
+                taken.push(queued);
+            } else {
+                self.queue.push_back(queued);
+            }
+        }
+        taken
+    }
+
+    fn forget(&mut self, queued: &Queued) {
         if queued.is_retained {
             self.queued_retained -= 1;
         } else {
             self.queued_bytes -= queued.message.payload().len();
         }
-        if self.queue.is_empty() {
-            self.told_full = false;
+        self.queued_qos0 -= usize::from(queued.qos == QoS::AtMostOnce);
+    }
+
+    /// Whether one more message may be in flight where the client takes `window` of them.
+    pub(crate) fn has_window(&self, window: u16) -> bool {
+        self.to_repeat == 0 && self.in_flight.len() < usize::from(window)
+    }
+
+    pub(crate) fn take_in_flight(&mut self, place: usize) -> Option<InFlight> {
+        if place + self.to_repeat >= self.in_flight.len() {
+            self.to_repeat = self.to_repeat.saturating_sub(1);
         }
-        Some(queued)
+        self.in_flight.remove(place)
     }
 
     /// The place of an in-flight message; acknowledgements come in order, so it is mostly the first.

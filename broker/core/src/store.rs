@@ -18,12 +18,14 @@ pub struct SessionNumber(pub u64);
 /// Something that must outlive the process.
 #[derive(Clone, Debug)]
 pub enum StoreOp {
-    /// A durable session begins, or its expiry changed.
+    /// A durable session begins, or its user or its expiry changed.
     Session {
         /// Its number from now on.
         number: SessionNumber,
         /// Its Client Identifier.
         client_id: Arc<str>,
+        /// Whose rights count for what is delivered to it.
+        username: Option<Box<str>>,
         /// Seconds that it outlives its connection; `u32::MAX`: for ever.
         expiry_s: u32,
     },
@@ -93,6 +95,8 @@ pub struct StoredMessage {
 pub struct StoredSession {
     /// Client Identifier.
     pub client_id: Arc<str>,
+    /// Whose rights count for what is delivered to it.
+    pub username: Option<Box<str>>,
     /// Seconds that it outlives its connection; `u32::MAX`: for ever.
     pub expiry_s: u32,
     /// Its subscriptions by filter.
@@ -114,9 +118,10 @@ impl MemoryStore {
     /// Carries one operation out. What it speaks of and is not there is ignored.
     pub fn apply(&mut self, op: StoreOp) {
         match op {
-            StoreOp::Session { number, client_id, expiry_s } => {
+            StoreOp::Session { number, client_id, username, expiry_s } => {
                 let session = self.sessions.entry(number).or_default();
                 session.client_id = client_id;
+                session.username = username;
                 session.expiry_s = expiry_s;
             }
             StoreOp::SessionGone(number) => {

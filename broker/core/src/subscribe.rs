@@ -7,10 +7,11 @@ use mqtt::{
     UnsubAck, Unsubscribe,
 };
 
+use crate::publish::is_too_deep;
 use crate::session::Queued;
 use crate::store::StoredSubscription;
 use crate::subscriptions::Subscriber;
-use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, RETAINED_QUEUED_MAX, StoreOp, TOPIC_LEVELS_MAX};
+use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, RETAINED_QUEUED_MAX, StoreOp};
 
 impl Broker {
     pub(crate) fn on_subscribe(
@@ -38,8 +39,7 @@ impl Broker {
         }
         let codes: Vec<u8> = reasons.iter().map(|reason| reason.as_u8()).collect();
         let Some(reasons) = ReasonCodes::from_bytes(&codes) else { return Ok(()) };
-        let ack =
-            SubAck { packet_id: subscribe.packet_id, properties: mqtt::Properties::EMPTY, reasons };
+        let ack = SubAck { packet_id: subscribe.packet_id, properties: mqtt::Properties::EMPTY, reasons };
         self.acknowledge(link, &Packet::SubAck(ack), promises, out);
         self.pump(now, key, out);
         Ok(())
@@ -67,13 +67,11 @@ impl Broker {
             return (ReasonCode::NotAuthorized, false);
         }
         let listener = self.links[link.0 as usize].as_ref().map_or(0, |link| usize::from(link.door.listener));
-        let options = SubscriptionOptions { qos: options.qos.min(self.settings.listeners[listener].max_qos), ..options };
+        let options =
+            SubscriptionOptions { qos: options.qos.min(self.settings.listeners[listener].max_qos), ..options };
         let is_new = self.subscriptions.insert(filter, Subscriber { session: key, options, identifier });
         if is_new {
-            if session.subscriptions.is_empty() {
-                session.subscriptions.reserve_exact(1);
-            }
-            session.subscriptions.push(filter.into());
+            session.subscriptions.insert(filter.into());
         }
         self.routes.changed();
         let kept = Self::keep(session, out, |number| {
@@ -104,25 +102,28 @@ impl Broker {
         options: SubscriptionOptions,
         identifier: u32,
     ) {
-        let Self { sessions, retained, acl, stats, .. } = self;
-        if retained.len() == 0 {
-            return;
-        }
+        let Self { sessions, retained, acl, stats, settings, .. } = self;
         let session = &mut sessions[key as usize];
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
-        let outgoing = session.outgoing.get_or_insert_default();
+        let outlasts = session.expiry.is_durable();
+        let held = &mut session.outgoing;
         retained.matches(filter, now, &mut |message| {
             if acl.may_receive(client, message.topic()).is_none() {
                 return;
             }
+            let outgoing = held.get_or_insert_default();
             if outgoing.queued_retained >= RETAINED_QUEUED_MAX {
                 stats.publishes_dropped += 1;
                 return;
             }
+            // Numbered now, to come after a restart in the order in which it is sent.
+            let entry = if outlasts { outgoing.next_entry() } else { 0 };
+            let upgrades = settings.upgrade_outgoing_qos;
             outgoing.wait(Queued {
                 message: Arc::clone(message),
-                entry: 0,
-                qos: options.qos.min(message.qos()),
+                entry,
+                is_stored: false,
+                qos: if upgrades { options.qos } else { options.qos.min(message.qos()) },
                 retain: true,
                 is_retained: true,
                 identifier,
@@ -144,7 +145,7 @@ impl Broker {
             let had = self.subscriptions.remove(filter, key);
             let session = &mut self.sessions[key as usize];
             if had {
-                session.subscriptions.retain(|held| held.as_str() != filter.as_str());
+                session.subscriptions.remove(filter);
                 self.routes.changed();
                 promises |= Self::keep(session, out, |number| StoreOp::Unsubscribed(number, filter.into()));
             }
@@ -162,7 +163,7 @@ impl Broker {
 }
 
 fn check_levels(filter: TopicFilter<'_>) -> Result<(), ClientFault> {
-    if filter.as_str().split('/').nth(TOPIC_LEVELS_MAX).is_some() {
+    if is_too_deep(filter.as_str()) {
         return Err(ClientFault::Packet(DecodeFault::InvalidTopicFilter));
     }
     Ok(())

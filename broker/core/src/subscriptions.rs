@@ -23,6 +23,7 @@ pub(crate) struct SubscriptionTree {
 #[derive(Debug, Default)]
 struct Node {
     children: BTreeMap<Box<str>, Node>,
+    /// By session: a filter that every client has must not make each of them look through all the others.
     subscribers: Vec<Subscriber>,
 }
 
@@ -40,17 +41,21 @@ impl SubscriptionTree {
                 None => return false, // was inserted above
             };
         }
-        if let Some(held) = node.subscribers.iter_mut().find(|held| held.session == subscriber.session) {
-            *held = subscriber;
-            return false;
+        match node.subscribers.binary_search_by_key(&subscriber.session, |held| held.session) {
+            Ok(at) => {
+                node.subscribers[at] = subscriber;
+                false
+            }
+            Err(at) => {
+                // Most filters have one subscriber: a Vec would begin with room for four.
+                if node.subscribers.is_empty() {
+                    node.subscribers.reserve_exact(1);
+                }
+                node.subscribers.insert(at, subscriber);
+                self.count += 1;
+                true
+            }
         }
-        // Most filters have one subscriber: a Vec would begin with room for four.
-        if node.subscribers.is_empty() {
-            node.subscribers.reserve_exact(1);
-        }
-        node.subscribers.push(subscriber);
-        self.count += 1;
-        true
     }
 
     /// Takes out; `true` if it was there. Levels that nobody needs any more go with it.
@@ -75,9 +80,8 @@ impl SubscriptionTree {
 impl Node {
     fn remove<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>, session: u32) -> bool {
         let Some(level) = levels.next() else {
-            let before = self.subscribers.len();
-            self.subscribers.retain(|held| held.session != session);
-            return self.subscribers.len() < before;
+            let place = self.subscribers.binary_search_by_key(&session, |held| held.session);
+            return place.map(|at| self.subscribers.remove(at)).is_ok();
         };
         let Some(child) = self.children.get_mut(level) else { return false };
         let removed = child.remove(levels, session);

@@ -1,0 +1,209 @@
+//! What is promised is kept: acknowledgements that wait for the store, and brokers made from it.
+
+use broker_core::LinkId;
+use mqtt::{PropertiesBuf, Property, SubscriptionOptions};
+
+use crate::world::*;
+
+/// A durable subscriber that is away, and a publisher.
+fn kept() -> (World, LinkId) {
+    let mut world = World::new();
+    let b = world.connect(durable(V311, "b"));
+    world.wants(b, "t", 2);
+    world.lose(b);
+    let a = world.connect(durable(V5, "a"));
+    (world, a)
+}
+
+#[test]
+fn an_acknowledgement_that_promises_waits_for_the_commit_and_is_not_overtaken() {
+    let (mut world, a) = kept();
+    world.desk.commits_wait = true;
+    world.publish(a, 1, 1, "nobody", "x");
+    assert_eq!(world.heard(a), ["PUBACK 1 0x10"], "promises nothing");
+    world.publish(a, 1, 2, "t", "x");
+    world.publish(a, 1, 3, "nobody", "x");
+    world.publish(a, 2, 4, "nobody", "x");
+    assert_eq!(world.heard(a), [""; 0]);
+    world.commit();
+    assert_eq!(world.heard(a), ["PUBACK 2", "PUBACK 3 0x10", "PUBREC 4 0x10"]);
+    world.pubrel(a, 4);
+    world.retain(a, 1, 5, "nobody", "x");
+    world.wants_later(a);
+    assert_eq!(world.heard(a), [""; 0]);
+    world.commit();
+    assert_eq!(world.heard(a), ["PUBCOMP 4", "PUBACK 5 0x10", "SUBACK 1 [01]"]);
+    let c = world.knock(durable(V5, "c"));
+    assert_eq!(world.heard(c), [""; 0], "a new durable session is promised too");
+    world.commit();
+    assert_eq!(world.heard(c), ["CONNACK 0x00"]);
+}
+
+#[test]
+fn a_session_that_need_not_last_promises_nothing() {
+    let mut world = World::new();
+    world.desk.commits_wait = true;
+    let a = world.connect(hello(V5, "a"));
+    world.wants(a, "t", 2);
+    world.publish(a, 2, 1, "t", "x");
+    world.pubrel(a, 1);
+    assert_eq!(world.heard(a), ["PUBLISH t x q2 id1", "PUBREC 1", "PUBCOMP 1"]);
+    assert_eq!(world.desk.store.sessions().count(), 0);
+}
+
+#[test]
+fn a_broker_made_from_the_store_goes_on_where_the_other_stopped() {
+    let mut world = World::new();
+    let b = world.connect(durable(V5, "b"));
+    world.subscribe_as(b, "t/#", at(2), 7);
+    world.subscribe(b, "gone", at(0));
+    world.unsubscribe(b, "gone");
+    world.heard(b);
+    let a = world.connect(durable(V5, "a"));
+    world.retain(a, 0, 0, "kept", "retained");
+    world.retain(a, 0, 0, "cleared", "x");
+    world.retain(a, 0, 0, "cleared", "");
+    world.publish(a, 1, 1, "t/1", "done");
+    world.publish(a, 2, 2, "t/1", "released");
+    world.publish(a, 1, 3, "t/2", "in flight");
+    world.puback(b, 1);
+    world.pubrec(b, 2);
+    world.lose(b);
+    world.publish(a, 1, 4, "t/3", "waits");
+    world.publish(a, 2, 5, "t/3", "waits too");
+    world.pubrel(a, 2);
+    let mut world = world.restart(open_settings(), acl::Acl::open());
+    assert_eq!(world.broker.session_count(), 2);
+    assert_eq!(world.broker.subscription_count(), 1);
+    assert_eq!(world.broker.retained_count(), 1);
+
+    let a = world.connect_again(durable(V5, "a"));
+    world.publish(a, 2, 5, "t/3", "waits too");
+    world.pubrel(a, 5);
+    assert_eq!(world.heard(a), ["PUBREC 5", "PUBCOMP 5"], "known as a repeat");
+    let b = world.connect_again(durable(V5, "b"));
+    let wanted = [
+        "PUBREL 2",
+        "PUBLISH t/2 in flight q1 id3 dup sub=7",
+        "PUBLISH t/3 waits q1 id4 sub=7",
+        "PUBLISH t/3 waits too q2 id5 sub=7",
+    ];
+    assert_eq!(world.heard(b), wanted);
+    for (end, id) in [(1, 3), (1, 4), (2, 5), (3, 2)] {
+        match end {
+            1 => world.puback(b, id),
+            2 => {
+                world.pubrec(b, id);
+                world.pubcomp(b, id);
+            }
+            _ => world.pubcomp(b, id),
+        }
+    }
+    world.publish(a, 1, 6, "t/4", "new");
+    assert_eq!(world.heard(b), ["PUBREL 5", "PUBLISH t/4 new q1 id6 sub=7"]);
+    world.puback(b, 6);
+    let left: usize =
+        world.desk.store.sessions().map(|(_, session)| session.messages.len() + session.taken.len()).sum();
+    assert_eq!(left, 0);
+    world.subscribe(b, "kept", at(0));
+    // The SUBACK promises and waits for its commit; retained messages may come before it [5.0 §3.8.4].
+    assert_eq!(world.heard(b), ["PUBLISH kept retained retain", "SUBACK 1 [00]"]);
+    for (link, id) in [(a, "a"), (b, "b")] {
+        world.lose(link);
+        let link = world.connect(hello(V5, id));
+        world.lose(link);
+    }
+    world.assert_empty();
+}
+
+#[test]
+fn what_was_not_committed_was_not_promised_and_is_gone() {
+    let (mut world, a) = kept();
+    world.desk.commits_wait = true;
+    world.publish(a, 1, 2, "t", "x");
+    assert_eq!(world.heard(a), [""; 0]);
+    let mut world = world.restart(open_settings(), acl::Acl::open());
+    let b = world.connect_again(durable(V311, "b"));
+    assert_eq!(world.heard(b), [""; 0]);
+}
+
+#[test]
+fn a_restored_session_still_has_the_rights_of_its_user() {
+    let rules = b"user u\ntopic readwrite #\n";
+    let mut world = World::ruled(open_settings(), acl::Acl::parse(rules).unwrap());
+    let u = Hello { username: Some("u"), ..durable(V311, "b") };
+    let b = world.connect(u);
+    world.wants(b, "t", 1);
+    let mut world = world.restart(open_settings(), acl::Acl::parse(rules).unwrap());
+    let a = world.connect(Hello { username: Some("u"), ..hello(V5, "a") });
+    world.publish(a, 1, 9, "t", "while away");
+    assert_eq!(world.heard(a), ["PUBACK 9"]);
+    let b = world.connect_again(u);
+    assert_eq!(world.heard(b), ["PUBLISH t while away q1 id1"]);
+}
+
+#[test]
+fn a_user_who_takes_a_session_over_is_the_one_that_is_kept() {
+    let rules = b"user u\ntopic readwrite #\nuser v\n";
+    let mut world = World::ruled(open_settings(), acl::Acl::parse(rules).unwrap());
+    let b = world.connect(Hello { username: Some("u"), ..durable(V311, "b") });
+    world.wants(b, "t", 1);
+    world.connect_again(Hello { username: Some("v"), ..durable(V311, "b") });
+    let mut world = world.restart(open_settings(), acl::Acl::parse(rules).unwrap());
+    let a = world.connect(Hello { username: Some("u"), ..hello(V5, "a") });
+    world.publish(a, 1, 9, "t", "x");
+    assert_eq!(world.heard(a), ["PUBACK 9 0x10"], "v may not read it");
+}
+
+#[test]
+fn messages_of_a_restored_session_keep_the_order_in_which_they_were_sent() {
+    // A retained message waits in memory only, until it is sent; what is published behind it is stored before it.
+    let mut world = World::new();
+    let b = world.connect(Hello { window: Some(1), ..durable(V5, "b") });
+    let a = world.connect(hello(V5, "a"));
+    for topic in ["t/1", "t/2"] {
+        world.retain(a, 1, 9, topic, "old");
+    }
+    world.subscribe(b, "t/#", at(1));
+    world.publish(a, 1, 9, "t/2", "new");
+    assert_eq!(world.heard(b), ["PUBLISH t/1 old q1 id1 retain", "SUBACK 1 [01]"]);
+    world.lose(b);
+    let b = world.connect_again(durable(V5, "b"));
+    let wanted = ["PUBLISH t/1 old q1 id1 dup retain", "PUBLISH t/2 old q1 id2 retain", "PUBLISH t/2 new q1 id3"];
+    assert_eq!(world.heard(b), wanted);
+    let mut world = world.restart(open_settings(), acl::Acl::open());
+    let b = world.connect_again(durable(V5, "b"));
+    let wanted =
+        ["PUBLISH t/1 old q1 id1 dup retain", "PUBLISH t/2 old q1 id2 dup retain", "PUBLISH t/2 new q1 id3 dup"];
+    assert_eq!(world.heard(b), wanted);
+}
+
+#[test]
+fn a_restored_session_ends_when_its_time_is_over() {
+    let mut world = World::new();
+    world.connect(Hello { expiry_s: Some(60), ..durable(V5, "b") });
+    let mut world = world.restart(open_settings(), acl::Acl::open());
+    world.pass_s(59);
+    assert_eq!(world.broker.session_count(), 1);
+    world.pass_s(1);
+    world.assert_empty();
+}
+
+#[test]
+fn options_and_expiry_of_what_is_kept_come_back() {
+    let mut world = World::new();
+    let b = world.connect(durable(V5, "b"));
+    world.subscribe(b, "t", SubscriptionOptions { retain_as_published: true, no_local: true, ..at(1) });
+    world.lose(b);
+    let a = world.connect(hello(V5, "a"));
+    let mut properties = PropertiesBuf::new();
+    properties.push(Property::MessageExpiryInterval(60));
+    properties.push(Property::ContentType("c"));
+    world.publishes(a, 1, 9, "t", "x", true, &properties);
+    world.pass_s(10);
+    let mut world = world.restart(open_settings(), acl::Acl::open());
+    let b = world.connect_again(durable(V5, "b"));
+    assert_eq!(world.heard(b), [r#"PUBLISH t x q1 id1 retain ContentType("c") expiry=50"#]);
+    world.publish(b, 1, 9, "t", "own");
+    assert_eq!(world.heard(b), ["PUBACK 9"], "no local");
+}

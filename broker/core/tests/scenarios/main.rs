@@ -1,0 +1,13 @@
+//! What clients see of the broker, scenario by scenario; and histories made from seeds.
+#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(clippy::option_map_unit_fn)] // `x.map(|x| push(x))`: a line for each property of a packet
+
+mod acknowledging;
+mod connecting;
+mod delivering;
+mod keeping;
+mod publishing;
+mod retaining;
+mod subscribing;
+mod wills;
+mod world;
