@@ -28,6 +28,11 @@ pub(crate) struct Kinds {
 
 impl Kinds {
     fn has(self, metadata: &Metadata<'_>) -> bool {
+        if metadata.target().starts_with("rustls") {
+            // What a client does wrong comes as an error of its connection, and is told once a minute; rustls would
+            // tell it at each try, and warns of every client that dials an address in place of a name.
+            return self.error && *metadata.level() == Level::ERROR;
+        }
         match metadata.target() {
             "error" => self.error,
             "warning" => self.warning,
@@ -38,7 +43,7 @@ impl Kinds {
                 Level::ERROR => self.error,
                 Level::WARN => self.warning,
                 Level::INFO => self.information,
-                Level::DEBUG => self.debug && !metadata.target().starts_with("rustls"),
+                Level::DEBUG => self.debug,
                 Level::TRACE => false,
             },
         }

@@ -9,5 +9,6 @@ mod guide;
 mod harness;
 mod peers;
 
+mod conversations;
 mod gateway_in_place;
 mod scenarios;
