@@ -10,5 +10,7 @@ mod harness;
 mod peers;
 
 mod conversations;
+mod doors;
 mod gateway_in_place;
+mod refusals;
 mod scenarios;
