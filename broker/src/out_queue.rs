@@ -59,8 +59,9 @@ impl OutQueue {
         if self.bytes.capacity() == 0 {
             self.bytes = spares.take();
         }
-        // What was taken is given back before the buffer would have to grow.
-        if self.taken > 0 && self.bytes.len() + packet.len() > self.bytes.capacity() {
+        // What was taken is given back before the buffer would have to grow, once it is at least half: moving the
+        // rest for less would cost more than it gains where much waits and little is taken at a time.
+        if self.taken >= self.len() && self.bytes.len() + packet.len() > self.bytes.capacity() {
             self.bytes.drain(..self.taken);
             self.taken = 0;
         }
@@ -131,6 +132,21 @@ mod tests {
         assert_eq!(sent, wanted);
         assert!(queue.is_empty());
         assert_eq!(queue.bytes.capacity(), 0, "an idle connection keeps no buffer");
+    }
+
+    #[test]
+    fn a_long_queue_that_leaves_slowly_is_not_moved_at_each_push() {
+        let (mut queue, mut spares) = (OutQueue::default(), Spares::default());
+        queue.push(&[0; 1 << 16], &mut spares);
+        let mut moves = 0;
+        for _ in 0..10_000 {
+            let before = queue.taken;
+            queue.push(&[0; 10], &mut spares);
+            moves += u32::from(queue.taken < before);
+            queue.took(10, &mut spares);
+            assert!(queue.bytes.capacity() <= 4 << 16, "and its memory stays bounded");
+        }
+        assert!(moves <= 3, "{moves}");
     }
 
     #[test]

@@ -126,6 +126,8 @@ impl Reactor {
                     for (listener, protection) in self.listeners.iter_mut().zip(loaded.protections) {
                         listener.protection = protection;
                     }
+                    tracing::info!(target: "information",
+                        "Reloaded: passwords, rules, keys and certificates are those of the files now.");
                 }
                 Command::Stats(answer) => {
                     let _ = answer.send(self.core.stats());

@@ -3,5 +3,6 @@
 
 mod client;
 mod ends;
+mod log;
 mod pieces;
 mod slow;
