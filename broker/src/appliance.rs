@@ -20,6 +20,7 @@ use crate::listener::{ListenerConfig, Listening, Protection};
 use crate::login::{Logins, Verified};
 use crate::out_queue::Spares;
 use crate::reactor::{Reactor, WAKE};
+use crate::strangers::Strangers;
 
 /// Everything that a broker is started with; read and checked before any port is bound.
 pub struct Appliance {
@@ -35,6 +36,8 @@ pub struct Appliance {
     pub connection_messages: bool,
     /// mosquitto's `global_max_connections`; `None`: no limit.
     pub connections_max: Option<u32>,
+    /// Connections that are not let in yet: [`crate::STRANGERS_MAX`], or fewer.
+    pub strangers_max: usize,
 }
 
 /// What was read again, to count from now on.
@@ -122,6 +125,7 @@ impl Appliance {
         let reactor = Reactor {
             packet_bytes_max: self.settings.max_packet_size,
             connections_max: self.connections_max,
+            strangers_max: self.strangers_max,
             connected: vec![0; self.listeners.len()],
             core: Broker::new(self.settings, self.acl, seed),
             desk: Desk {
@@ -135,6 +139,7 @@ impl Appliance {
                 logins,
                 verdicts: Vec::new(),
                 knocks: Knocks::default(),
+                strangers: Strangers::default(),
                 now: started,
                 tells_connections: self.connection_messages,
             },

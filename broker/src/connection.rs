@@ -34,6 +34,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Whether it comes from outside and is not let in yet.
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.peer.is_some() && matches!(self.stage, Stage::Knocking | Stage::Stranger)
+    }
+
     /// Whether more answers wait for it than may. (Those held for the store join them at the end of each turn.)
     pub(crate) fn has_too_many_replies(&self) -> bool {
         self.out.reply_bytes() > REPLY_BYTES_MAX

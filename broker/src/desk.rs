@@ -3,6 +3,7 @@
 //! What is said per message only appends to a connection's own buffer; writing, committing and closing come
 //! once per turn, in the reactor.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use broker_core::{Credentials, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
@@ -10,9 +11,10 @@ use slab::Slab;
 
 use crate::connection::{Connection, Stage};
 use crate::knocks::Knocks;
-use crate::lines;
 use crate::login::{Asker, Logins};
 use crate::out_queue::Spares;
+use crate::strangers::{Place, Standing, Strangers};
+use crate::{STRANGERS_BYTES_MAX, lines};
 
 /// The first byte of a CONNACK.
 const CONNACK: u8 = 0x20;
@@ -35,6 +37,7 @@ pub(crate) struct Desk {
     /// Logins that were decided at once, for the core to be told.
     pub verdicts: Vec<(LinkId, Result<(), Refusal>)>,
     pub knocks: Knocks,
+    pub strangers: Strangers,
     pub now: Instant,
     /// mosquitto's `connection_messages`.
     pub tells_connections: bool,
@@ -43,6 +46,49 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn get(&mut self, link: LinkId) -> Option<&mut Connection> {
         self.connections.get_mut(link.0 as usize)
+    }
+
+    /// A connection gets on, or is over.
+    fn set_stage(&mut self, link: LinkId, stage: Stage) {
+        let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
+        if connection.is_stranger() {
+            self.strangers.leave(connection.unfinished.len());
+        }
+        connection.stage = stage;
+    }
+
+    /// Takes what lies in a connection's own buffer.
+    pub(crate) fn take_unfinished(&mut self, at: u32) -> Vec<u8> {
+        let Some(connection) = self.connections.get_mut(at as usize) else { return Vec::new() };
+        let unfinished = std::mem::take(&mut connection.unfinished);
+        if connection.is_stranger() {
+            self.strangers.bytes -= unfinished.len();
+        }
+        unfinished
+    }
+
+    /// Keeps what cannot be handled yet. `false`: strangers together have said too much already.
+    pub(crate) fn keep_unfinished(&mut self, at: u32, bytes: Vec<u8>) -> bool {
+        let Some(connection) = self.connections.get_mut(at as usize) else { return true };
+        if connection.stage == Stage::Leaving {
+            return true;
+        }
+        let is_stranger = connection.is_stranger();
+        self.strangers.bytes += if is_stranger { bytes.len() } else { 0 };
+        connection.unfinished = bytes;
+        !is_stranger || self.strangers.bytes <= STRANGERS_BYTES_MAX
+    }
+
+    /// A stranger came.
+    pub(crate) fn greet(&mut self, place: Place) {
+        let connections = &self.connections;
+        self.strangers.arrive(place, |place| standing(connections, place));
+    }
+
+    /// The stranger who has been here longest and waits for nothing.
+    pub(crate) fn oldest_stranger(&mut self) -> Option<u32> {
+        let connections = &self.connections;
+        self.strangers.oldest(|place| standing(connections, place)).map(|(at, _)| at)
     }
 
     pub(crate) fn set_dirty(&mut self, at: u32) {
@@ -61,6 +107,13 @@ impl Desk {
             tracing::warn!(target: "warning", "{} {what}", peer.ip());
         } else {
             tracing::warn!(target: "warning", "{} {what} ({held_back} more tries since this was said last)", peer.ip());
+        }
+    }
+
+    /// Says something that is nobody's in particular, once a minute; `say` gets how often it was not said.
+    pub(crate) fn say_seldom(&mut self, kind: &'static str, say: impl FnOnce(u32)) {
+        if let Some(more) = self.knocks.tell(self.now, IpAddr::V4(Ipv4Addr::UNSPECIFIED), kind) {
+            say(more);
         }
     }
 
@@ -139,8 +192,8 @@ impl Outbox for Desk {
     }
 
     fn close(&mut self, link: LinkId) {
-        if let Some(connection) = self.get(link) {
-            connection.stage = Stage::Leaving;
+        if self.get(link).is_some() {
+            self.set_stage(link, Stage::Leaving);
             self.leaving.push(link.0);
         }
     }
@@ -148,9 +201,7 @@ impl Outbox for Desk {
     fn tell(&mut self, event: Event<'_>) {
         let link = match event {
             Event::Connected { link, .. } => {
-                if let Some(connection) = self.get(link) {
-                    connection.stage = Stage::Client;
-                }
+                self.set_stage(link, Stage::Client);
                 Some(link)
             }
             Event::Refused { link, .. } | Event::Disconnected { link, .. } => Some(link),
@@ -176,6 +227,19 @@ impl Outbox for Desk {
         // The system's generator does not fail once it has been used; it was, when the broker started.
         let _ = getrandom::fill(&mut bytes);
         bytes
+    }
+}
+
+fn standing(connections: &Slab<Connection>, (at, generation): Place) -> Standing {
+    match connections.get(at as usize) {
+        Some(connection) if connection.generation == generation && connection.is_stranger() => {
+            if connection.is_paused {
+                Standing::Waits
+            } else {
+                Standing::Idle
+            }
+        }
+        _ => Standing::Past,
     }
 }
 

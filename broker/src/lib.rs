@@ -7,7 +7,6 @@ mod appliance;
 mod connection;
 mod desk;
 mod door;
-
 mod knocks;
 mod limits;
 mod lines;
@@ -15,6 +14,7 @@ mod listener;
 mod login;
 mod out_queue;
 mod reactor;
+mod strangers;
 mod transport;
 
 pub use appliance::{Appliance, Handle, Reloaded, StartError};

@@ -9,6 +9,15 @@ pub const READ_BYTES: usize = 256 * 1024;
 /// five strings of 65,535 bytes and properties.
 pub const STRANGER_PACKET_BYTES_MAX: u32 = 512 * 1024;
 
+/// Connections that are not let in yet, at most; past this the one that has been there longest is closed. One costs
+/// about a kilobyte, with a TLS handshake under way up to 60. Logging in is limited to 20 s besides (the core's
+/// `LOGIN_TIME_MAX`).
+pub const STRANGERS_MAX: usize = 10_000;
+
+/// Bytes of packets that are not whole, of all connections that are not let in yet together. A CONNECT arrives in one
+/// piece, or nearly: nobody who means it keeps much here.
+pub const STRANGERS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Bytes of replies (PINGRESP, PUBACK and their like) that may wait for one client. The core's own bound
 /// (`BACKLOG_BYTES_MAX`) holds for messages, which it can drop or queue; a reply must be sent, so past this the client
 /// is not read from until it reads, and in the end its keep-alive runs out. What one turn reads of it may

@@ -16,7 +16,9 @@ use crate::door::{self, Opening};
 use crate::listener::{ListenerConfig, Listening};
 use crate::out_queue::OutQueue;
 use crate::transport::{Progress, Transport};
-use crate::{ACCEPT_REST, ACCEPTS_PER_TURN_MAX, LINGER_TIME_MAX, STRANGER_PACKET_BYTES_MAX, lines};
+use crate::{
+    ACCEPT_REST, ACCEPTS_PER_TURN_MAX, LINGER_TIME_MAX, STRANGER_PACKET_BYTES_MAX, STRANGERS_BYTES_MAX, lines,
+};
 
 /// Wakes the loop for a command.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -33,6 +35,8 @@ pub(crate) struct Reactor {
     pub sockets: Vec<Listening>,
     /// Connections of all listeners at most; `None`: no limit.
     pub connections_max: Option<u32>,
+    /// Connections that are not let in yet, at most.
+    pub strangers_max: usize,
     /// Connections of each listener.
     pub connected: Vec<u32>,
     pub commands: Receiver<Command>,
@@ -143,7 +147,7 @@ impl Reactor {
         let Some(connection) = self.desk.get(link) else { return };
         connection.is_paused = false;
         // What came while the password was verified lies here; what is still in the socket gave its event already.
-        let unfinished = std::mem::take(&mut connection.unfinished);
+        let unfinished = self.desk.take_unfinished(link.0);
         self.take_bytes(link.0, unfinished);
         self.again.push(link.0);
     }
@@ -180,8 +184,11 @@ impl Reactor {
                 }
                 Err(error) => {
                     socket.rests_until = Some(self.desk.now + ACCEPT_REST);
-                    tracing::error!(target: "error", "Error: Unable to accept new connection on port {}: {error}. \
-                        If this goes on, raise the limit of open files (LimitNOFILE, ulimit -n).", socket.port);
+                    let port = socket.port;
+                    self.desk.say_seldom("accept", |_| {
+                        tracing::error!(target: "error", "Error: Unable to accept new connection on port {port}: \
+                            {error}. If this goes on, raise the limit of open files (LimitNOFILE, ulimit -n).");
+                    });
                     return;
                 }
             }
@@ -216,8 +223,24 @@ impl Reactor {
             return;
         }
         self.connected[usize::from(listener)] += u32::from(peer.is_some());
-        let now = self.now();
-        self.core.open(now, LinkId(at as u32), Door { listener, trust });
+        let (now, at) = (self.now(), at as u32);
+        self.core.open(now, LinkId(at), Door { listener, trust });
+        if peer.is_some() {
+            self.desk.greet((at, self.generation));
+            self.make_room();
+        }
+    }
+
+    /// Sends the oldest stranger away when there are too many.
+    fn make_room(&mut self) {
+        while self.desk.strangers.count > self.strangers_max {
+            let Some(oldest) = self.desk.oldest_stranger() else { return };
+            self.desk.say_seldom("strangers", |more| {
+                tracing::warn!(target: "warning", "Warning: more than {} connections have not logged in: the oldest are \
+                    closed ({more} were since this was said last).", self.strangers_max);
+            });
+            self.lost(oldest);
+        }
     }
 
     // ---- bytes come in
@@ -349,7 +372,7 @@ impl Reactor {
             let used = self.handle(at, bytes);
             self.keep_rest(at, &bytes[used.min(bytes.len())..]);
         } else {
-            let mut whole = std::mem::take(&mut connection.unfinished);
+            let mut whole = self.desk.take_unfinished(at);
             whole.extend_from_slice(bytes);
             self.take_bytes(at, whole);
         }
@@ -359,9 +382,7 @@ impl Reactor {
     fn take_bytes(&mut self, at: u32, mut bytes: Vec<u8>) {
         let used = self.handle(at, &bytes);
         if used == 0 {
-            if let Some(connection) = self.desk.connections.get_mut(at as usize) {
-                connection.unfinished = bytes;
-            }
+            self.keep(at, bytes);
         } else {
             bytes.drain(..used);
             self.keep_rest(at, &bytes);
@@ -369,11 +390,19 @@ impl Reactor {
     }
 
     fn keep_rest(&mut self, at: u32, rest: &[u8]) {
-        if !rest.is_empty()
-            && let Some(connection) = self.desk.connections.get_mut(at as usize)
-            && connection.stage != Stage::Leaving
-        {
-            connection.unfinished = rest.to_vec();
+        if !rest.is_empty() {
+            self.keep(at, rest.to_vec());
+        }
+    }
+
+    fn keep(&mut self, at: u32, bytes: Vec<u8>) {
+        if !self.desk.keep_unfinished(at, bytes) {
+            self.desk.say_seldom("bytes", |more| {
+                tracing::warn!(target: "warning", "Warning: connections that have not logged in send long packets in \
+                    pieces, {STRANGERS_BYTES_MAX} bytes by now: more are not taken ({more} were closed since this \
+                    was said last).");
+            });
+            self.lost(at);
         }
     }
 
@@ -566,6 +595,9 @@ impl Reactor {
 
     fn remove(&mut self, at: u32) {
         let Some(mut connection) = self.desk.connections.try_remove(at as usize) else { return };
+        if connection.is_stranger() {
+            self.desk.strangers.leave(connection.unfinished.len());
+        }
         if connection.peer.is_some() {
             self.connected[usize::from(connection.listener)] -= 1;
         }

@@ -39,6 +39,7 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
         passwords: None,
         connection_messages: false,
         connections_max: None,
+        strangers_max: broker::STRANGERS_MAX,
     };
     adjust(&mut appliance);
     let (handle, thread) = appliance.start().expect("the broker starts");

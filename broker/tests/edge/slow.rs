@@ -1,10 +1,12 @@
 //! Clients that do not read, and clients that say nothing.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
+use broker::{Protection, STRANGERS_BYTES_MAX};
 use socket2::{Domain, Socket, Type};
 
-use crate::client::{Client, PATIENCE, Running, connect, publish, publish_qos1, start};
+use crate::client::{Client, PATIENCE, Running, connect, publish, publish_qos1, start, start_behind};
 use crate::log::Log;
 
 /// A client whose own side buffers little, let in.
@@ -25,10 +27,8 @@ fn narrow(broker: &Running, client_id: &str) -> Client {
 fn a_client_that_reads_no_answers_is_not_read_from_until_it_does() {
     // More than the buffers between the two hold.
     const ANSWER_BYTES: usize = 4 << 20;
-    let rows: [(&str, Vec<u8>, Vec<u8>); 2] = [
-        ("PINGREQ", vec![0xc0, 0], vec![0xd0, 0]),
-        ("PUBLISH", publish_qos1("a", 1, b""), vec![0x40, 2, 0, 1]),
-    ];
+    let rows: [(&str, Vec<u8>, Vec<u8>); 2] =
+        [("PINGREQ", vec![0xc0, 0], vec![0xd0, 0]), ("PUBLISH", publish_qos1("a", 1, b""), vec![0x40, 2, 0, 1])];
     for (name, question, answer) in rows {
         let broker = start();
         let log = Log::begin();
@@ -75,6 +75,45 @@ fn two_thousand_who_say_nothing_do_not_keep_a_client_out() {
     let broker = start();
     let strangers: Vec<Client> = (0..2_000).map(|_| broker.knock()).collect();
     let mut client = broker.client("late");
+    client.ping();
+    drop(strangers);
+    broker.client("later").ping();
+}
+
+#[test]
+fn when_strangers_are_too_many_the_oldest_goes_and_clients_stay() {
+    let broker = start_behind(Protection::default(), |appliance| appliance.strangers_max = 10);
+    let log = Log::begin();
+    let mut client = broker.client("client");
+    let mut strangers: Vec<Client> = (0..30).map(|_| broker.knock()).collect();
+    let mut late = broker.client("late");
+    // Those that are left are the last; `late` was one of them for a moment.
+    for gone in &mut strangers[..20] {
+        gone.expect_end();
+    }
+    for stranger in &mut strangers[21..] {
+        stranger.say(&connect("", 0));
+        stranger.expect(&[0x20, 2, 0, 0]);
+    }
+    client.ping();
+    late.ping();
+    assert_eq!(log.count("more than 10 connections have not logged in"), 1);
+}
+
+#[test]
+fn what_strangers_have_said_is_bounded_together() {
+    let broker = start();
+    let log = Log::begin();
+    let mut client = broker.client("client");
+    // A CONNECT of half a megabyte whose last bytes never come.
+    let words = [&[0x10, 0x80, 0xea, 0x1e][..], &vec![b'x'; 499_000]].concat();
+    let count = STRANGERS_BYTES_MAX / words.len();
+    let mut strangers: Vec<Client> = (0..count + 2).map(|_| broker.knock()).collect();
+    for stranger in &mut strangers {
+        // The last ones may be sent away in the middle of it.
+        let _ = stranger.stream.write_all(&words);
+    }
+    log.wait_for("send long packets in pieces");
     client.ping();
     drop(strangers);
     broker.client("later").ping();
