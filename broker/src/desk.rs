@@ -200,8 +200,13 @@ impl Outbox for Desk {
 
     fn tell(&mut self, event: Event<'_>) {
         let link = match event {
-            Event::Connected { link, .. } => {
+            Event::Connected { link, username, .. } => {
                 self.set_stage(link, Stage::Client);
+                if let Some(username) = username
+                    && self.get(link).is_some_and(|connection| connection.peer.is_some())
+                {
+                    self.logins.came_in(link, username);
+                }
                 Some(link)
             }
             Event::Refused { link, .. } | Event::Disconnected { link, .. } => Some(link),

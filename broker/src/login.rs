@@ -40,6 +40,8 @@ pub(crate) struct Logins {
     remembered: HashMap<Digest, Instant>,
     waiting: HashMap<Digest, Vec<Asker>>,
     waiting_count: usize,
+    /// Connections that came in by a password, and the user's name.
+    users: HashMap<u32, Box<str>>,
     jobs: SyncSender<Job>,
 }
 
@@ -69,6 +71,7 @@ impl Logins {
             remembered: HashMap::new(),
             waiting: HashMap::new(),
             waiting_count: 0,
+            users: HashMap::new(),
             jobs,
         })
     }
@@ -133,10 +136,29 @@ impl Logins {
         (askers, verdict)
     }
 
+    /// A client came in with this name.
+    pub(crate) fn came_in(&mut self, link: LinkId, username: &str) {
+        if self.file.is_some() {
+            self.users.insert(link.0, username.into());
+        }
+    }
+
+    /// The connection is over.
+    pub(crate) fn left(&mut self, link: LinkId) {
+        self.users.remove(&link.0);
+    }
+
     /// Another password file counts from now on.
-    pub(crate) fn set_file(&mut self, file: Option<PasswordFile>) {
-        self.file = file.map(Arc::new);
+    ///
+    /// Returns the connections whose user is not in it, or has another password there, and the user's name:
+    /// mosquitto lets go of them.
+    pub(crate) fn set_file(&mut self, file: Option<PasswordFile>) -> Vec<(LinkId, Box<str>)> {
+        let old = std::mem::replace(&mut self.file, file.map(Arc::new));
         self.remembered.clear();
+        let (Some(old), Some(new)) = (old, &self.file) else { return Vec::new() };
+        let line = |file: &PasswordFile, user: &str| file.hash_of(user).map(ToString::to_string);
+        let is_gone = |user: &str| line(&old, user) != line(new, user);
+        self.users.iter().filter(|(_, user)| is_gone(user)).map(|(link, user)| (LinkId(*link), user.clone())).collect()
     }
 
     fn remember(&mut self, now: Instant, digest: Digest) {

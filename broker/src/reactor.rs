@@ -126,7 +126,11 @@ impl Reactor {
                 Command::Local(stream) => self.take_in(Transport::Local(stream), None, 0, Trust::Ours),
                 Command::Reload(loaded) => {
                     self.core.set_acl(loaded.acl, &mut self.desk);
-                    self.desk.logins.set_file(loaded.passwords);
+                    for (link, user) in self.desk.logins.set_file(loaded.passwords) {
+                        tracing::info!(target: "notice",
+                            "User '{user}' is no longer in the password file, or has another password: a connection is closed.");
+                        self.lost(link.0);
+                    }
                     for (listener, protection) in self.listeners.iter_mut().zip(loaded.protections) {
                         listener.protection = protection;
                     }
@@ -598,6 +602,7 @@ impl Reactor {
         if connection.is_stranger() {
             self.desk.strangers.leave(connection.unfinished.len());
         }
+        self.desk.logins.left(LinkId(at));
         if connection.peer.is_some() {
             self.connected[usize::from(connection.listener)] -= 1;
         }

@@ -149,7 +149,7 @@ fn peer(scenario: Scenario, folder: &Folder, broker: &Mosquitto) -> Peer {
     }
     match scenario {
         Scenario::Psk => {
-            sink.push_str("encryption = \"psk\"\npsk = \"1234567890abcdef\"\npsk_identity = \"cassiapsk\"\n")
+            sink.push_str("encryption = \"psk\"\npsk = \"1234567890abcdef\"\npsk_identity = \"cassiapsk\"\n");
         }
         Scenario::Certificate => {
             let _ = write!(sink, "encryption = \"certificate\"\nca_certificate = \"{}\"\n", folder.at("certs/ca.crt"));

@@ -2,6 +2,8 @@
 
 #[path = "../mosquitto/mod.rs"]
 mod mosquitto;
+#[path = "../plain_client/mod.rs"]
+mod plain_client;
 
 mod clients;
 mod folder;
@@ -12,5 +14,7 @@ mod peers;
 mod conversations;
 mod doors;
 mod gateway_in_place;
+mod operations;
 mod refusals;
 mod scenarios;
+mod strangers;

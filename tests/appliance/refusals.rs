@@ -156,7 +156,8 @@ fn at_a_port_with_psk_each_refusal_is_mosquittos_and_told_with_its_mend() {
                 program: PUB,
                 arguments: "-t cassia -m x -u cassiamqtt -P cassiamqtt --psk 1234567890abcdef --psk-identity nobody",
                 outcomes: TLS_ERROR,
-                line: "offers the PSK identity \"nobody\"",
+                line: "offers the PSK identity \"nobody\", which is not in the PSK file: correct the router's PSK \
+                       Identity, or add the identity and its key to the file",
             },
             Refusal {
                 who: "certificates",

@@ -58,11 +58,21 @@ impl PlainClient {
 
     /// The reason code of the PUBACK.
     pub(crate) fn publish(&mut self, topic: &str) -> u8 {
+        self.publish_bytes(topic, b"payload")
+    }
+
+    /// The same, with this payload.
+    pub(crate) fn publish_bytes(&mut self, topic: &str, payload: &[u8]) -> u8 {
         let mut body = text(topic);
         body.extend([0, 1, 0]);
-        body.extend(b"payload");
+        body.extend(payload);
         self.send(PUBLISH_QOS1, &body);
         self.answer(PUBACK).get(2).copied().unwrap_or(0)
+    }
+
+    /// Bytes that need not be a packet, nor a whole one.
+    pub(crate) fn write_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the broker reads");
     }
 
     /// The reason code of the SUBACK.
