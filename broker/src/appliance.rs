@@ -46,8 +46,10 @@ pub struct Reloaded {
     pub acl: Acl,
     /// Who may come in.
     pub passwords: Option<PasswordFile>,
-    /// Of each listener, in their order.
-    pub protections: Vec<Protection>,
+    /// Of each listener, in their order; `None`: as it was.
+    pub protections: Vec<Option<Protection>>,
+    /// Limits and choices, for the same listeners in the same order; `None`: as they were.
+    pub settings: Option<Settings>,
 }
 
 /// Why a broker could not start.

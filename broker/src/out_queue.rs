@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_long_queue_that_leaves_slowly_is_not_moved_at_each_push() {
         let (mut queue, mut spares) = (OutQueue::default(), Spares::default());
-        queue.push(&[0; 1 << 16], &mut spares);
+        queue.push(&vec![0; 1 << 16], &mut spares);
         let mut moves = 0;
         for _ in 0..10_000 {
             queue.took(10, &mut spares);

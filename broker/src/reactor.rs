@@ -132,7 +132,14 @@ impl Reactor {
                         self.lost(link.0);
                     }
                     for (listener, protection) in self.listeners.iter_mut().zip(loaded.protections) {
-                        listener.protection = protection;
+                        // A handshake that is under way goes on with what it began with.
+                        if let Some(protection) = protection {
+                            listener.protection = protection;
+                        }
+                    }
+                    if let Some(settings) = loaded.settings {
+                        self.packet_bytes_max = settings.max_packet_size;
+                        self.core.set_settings(settings);
                     }
                     tracing::info!(target: "information",
                         "Reloaded: passwords, rules, keys and certificates are those of the files now.");

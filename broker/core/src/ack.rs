@@ -31,6 +31,7 @@ impl Broker {
         let session = &mut self.sessions[key as usize];
         let outgoing = session.outgoing.as_deref_mut();
         let held = outgoing.and_then(|outgoing| outgoing.in_flight.iter_mut().find(|held| held.id == ack.packet_id));
+        let mut promises = false;
         if let Some(held) = held {
             if held.queued.qos != QoS::ExactlyOnce {
                 return Err(UNFITTING);
@@ -38,11 +39,12 @@ impl Broker {
             held.released = true;
             let (entry, id, is_stored) = (held.queued.entry, held.id, held.queued.is_stored);
             if is_stored {
-                Self::keep(session, out, |session| StoreOp::Sent { session, entry, id, released: true });
+                // The client forgets the identifier at PUBREL: the message itself must not come again after that.
+                promises = Self::keep(session, out, |session| StoreOp::Sent { session, entry, id, released: true });
             }
         }
         // For an identifier that is not in flight too, as mosquitto does: its message may be over for us only.
-        self.reply(link, &Packet::PubRel(plain(ack)), out);
+        self.acknowledge(link, &Packet::PubRel(plain(ack)), promises, out);
         Ok(())
     }
 

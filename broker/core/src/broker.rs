@@ -212,6 +212,11 @@ impl Broker {
 
     /// The broker stops: 5.0 clients are told, wills are published, connections end.
     pub fn shut_down(&mut self, now: Instant, out: &mut impl Outbox) {
+        // All wills before the first farewell: whoever is connected may have subscribed to them.
+        let connected = self.sessions.iter().filter(|(_, session)| session.on.is_some()).map(|(key, _)| key as u32);
+        for key in connected.collect::<Vec<_>>() {
+            self.publish_will(now, key, out);
+        }
         let links = (0..self.links.len()).filter(|at| self.links[*at].is_some());
         for link in links.map(|at| LinkId(at as u32)).collect::<Vec<_>>() {
             self.say_farewell(link, ReasonCode::ServerShuttingDown, out);

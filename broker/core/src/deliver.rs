@@ -264,20 +264,22 @@ impl Courier<'_> {
             return false;
         };
         self.stats.publishes_sent += 1;
-        out.send(on.link, frame);
+        let is_durable = session.expiry.is_durable();
         let was_stored = queued.is_stored;
-        if session.expiry.is_durable() && !was_stored {
+        if is_durable && !was_stored {
             if queued.entry == 0 {
                 queued.entry = outgoing.next_entry();
             }
             queued.is_stored = true;
         }
-        let (entry, whole) = (queued.entry, (!was_stored).then(|| stored(&queued, Some(id))));
+        let (qos, entry, whole) = (queued.qos, queued.entry, (!was_stored).then(|| stored(&queued, Some(id))));
         outgoing.in_flight.push_back(InFlight { id, issue, released: false, queued });
         Broker::keep(session, out, |number| match whole {
             Some(whole) => StoreOp::Queued(number, whole),
             None => StoreOp::Sent { session: number, entry, id, released: false },
-        })
+        });
+        hand_over(on, qos, is_durable, frame, out);
+        is_durable
     }
 
     /// Sends what was in flight on an earlier connection and then what waits, as far as window and socket have room.
@@ -361,7 +363,7 @@ impl Courier<'_> {
             let ack = Ack { packet_id: held.id, reason: ReasonCode::Success, properties: Properties::EMPTY };
             let mut packet = Vec::new();
             if Packet::PubRel(ack).encode(on.version, &mut packet).is_ok() {
-                out.send(on.link, &packet);
+                out.acknowledge(on.link, &packet, held.queued.is_stored);
             }
             return;
         }
@@ -372,12 +374,22 @@ impl Courier<'_> {
             let mut packet = frame.to_vec();
             packet[0] |= 0b1000;
             self.stats.publishes_sent += 1;
-            out.send(on.link, &packet);
+            hand_over(on, held.queued.qos, held.queued.is_stored, &packet, out);
         } else if let Some(held) = outgoing.take_in_flight(place) {
             // This connection takes less than the one before: the message must not stand in the window for ever.
             self.stats.publishes_dropped += 1;
             done(session, &held.queued, out);
         }
+    }
+}
+
+/// A QoS 2 message that is stored leaves when that is certain: a client holds its Packet Identifier from then on, and a
+/// broker that came back without it would send the message under another one, and use this one for another message.
+fn hand_over(on: Online, qos: QoS, is_stored: bool, packet: &[u8], out: &mut impl Outbox) {
+    if qos == QoS::ExactlyOnce && is_stored {
+        out.acknowledge(on.link, packet, true);
+    } else {
+        out.send(on.link, packet);
     }
 }
 

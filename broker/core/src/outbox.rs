@@ -19,9 +19,9 @@ pub trait Outbox {
     /// One whole packet for `link`. Packets leave in the order they were given.
     fn send(&mut self, link: LinkId, packet: &[u8]);
 
-    /// One acknowledgement for `link`. With `promises` it says that something is kept, and must not leave before
-    /// every [`StoreOp`] given so far is; the acknowledgements of one link never overtake each other
-    /// [3.1.1 §4.6, 5.0 §4.6].
+    /// One step of an acknowledgement for `link` (a QoS 2 PUBLISH or PUBREL of a durable session is one too). With
+    /// `promises` it says that something is kept, and must not leave before every [`StoreOp`] given so far is; those
+    /// of one link never overtake each other [3.1.1 §4.6, 5.0 §4.6]. Nothing that is sent overtakes a CONNACK.
     fn acknowledge(&mut self, link: LinkId, packet: &[u8], promises: bool);
 
     /// Bytes given for `link` that its socket has not taken.
