@@ -38,6 +38,8 @@ pub(crate) fn main(wish: &Wish) -> ExitCode {
 /// An appliance that runs.
 pub(crate) struct Running {
     wish_config: Option<PathBuf>,
+    /// As they were at the start.
+    settings: Settings,
     overrides: Overrides,
     pub handle: Handle,
     broker: JoinHandle<std::io::Result<()>>,
@@ -146,6 +148,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     tracing::info!(target: "information", "nightjar version {} running", env!("CARGO_PKG_VERSION"));
     Ok(Some(Running {
         wish_config: wish.config.clone(),
+        settings,
         overrides: wish.overrides.clone(),
         handle,
         broker,
@@ -242,9 +245,8 @@ impl Running {
         let read = broker_conf::parse(self.wish_config.as_deref(), &mut OnDisk, &self.overrides);
         let mut warnings = Vec::new();
         let reloaded = match &read {
-            Ok(settings) => {
-                setup::reloaded(settings, &mut warnings).map_err(|errors| errors.into_iter().map(|e| e.0).collect())
-            }
+            Ok(settings) => setup::reloaded(&self.settings, settings, &mut warnings)
+                .map_err(|errors| errors.into_iter().map(|e| e.0).collect()),
             Err(error) => Err(vec![error.to_string()]),
         };
         warn(&warnings);

@@ -55,16 +55,75 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
     })
 }
 
-/// Reads the files again. What is wrong leaves everything as it was.
-pub(crate) fn reloaded(settings: &Settings, warnings: &mut Vec<String>) -> Result<Reloaded, Vec<SetupError>> {
+/// Reads the files again, as `read` names them, for the listeners of `running`. What is wrong leaves everything as it
+/// was; what counts only after a restart is told in `warnings`.
+pub(crate) fn reloaded(
+    running: &Settings,
+    read: &Settings,
+    warnings: &mut Vec<String>,
+) -> Result<Reloaded, Vec<SetupError>> {
     let mut errors = Vec::new();
-    let rules = rules(settings, &mut errors, warnings);
-    let protections = settings.listeners.iter().map(|listener| protection(listener, &mut errors, warnings)).collect();
-    if errors.is_empty() {
-        Ok(Reloaded { acl: rules.acl, passwords: rules.passwords, protections })
-    } else {
-        Err(errors)
+    let rules = rules(read, &mut errors, warnings);
+    let mut protections = Vec::new();
+    for listener in &running.listeners {
+        // By its place, not by its number: a listener written before it must not give it another's door.
+        let again = read.listeners.iter().find(|other| place(other) == place(listener));
+        let again = again.filter(|again| doors(again) == doors(listener));
+        protections.push(again.map(|again| protection(again, &mut errors, warnings)));
     }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let waits = waits_for_restart(running, read);
+    if !waits.is_empty() {
+        warnings.push(format!("changes that count only after a restart: {}.", waits.join("; ")));
+    }
+    let settings = are_same_listeners(running, read).then(|| core_settings(read));
+    Ok(Reloaded { acl: rules.acl, passwords: rules.passwords, protections, settings })
+}
+
+/// What makes a listener of one reading that of another.
+fn place(listener: &Listener) -> (u16, Option<&str>, SocketDomain) {
+    (listener.port, listener.address.as_deref(), listener.socket_domain)
+}
+
+fn are_same_listeners(before: &Settings, now: &Settings) -> bool {
+    before.listeners.iter().map(place).eq(now.listeners.iter().map(place))
+}
+
+/// Certificates, pre-shared keys, both, or neither.
+const fn doors(listener: &Listener) -> (bool, bool) {
+    (listener.certificates.is_some(), listener.psk.is_some())
+}
+
+/// What was changed since the start and is not taken over by a running appliance.
+fn waits_for_restart(before: &Settings, now: &Settings) -> Vec<&'static str> {
+    let are_same = are_same_listeners(before, now);
+    let limits = |settings: &Settings| {
+        let each = settings.listeners.iter().map(|listener| listener.max_connections).collect::<Vec<_>>();
+        (each, settings.global_max_connections)
+    };
+    let log = |settings: &Settings| {
+        let file = path_of(settings.log.to_file.as_ref());
+        (file, broker_conf::LogSettings { to_file: None, ..settings.log.clone() })
+    };
+    let user = |settings: &Settings| settings.user.as_ref().map(|user| user.value.clone());
+    let pid_file = |settings: &Settings| path_of(settings.pid_file.as_ref());
+    let is_other_door = |(one, other): (&Listener, &Listener)| doors(one) != doors(other);
+    [
+        (!are_same, "listeners were added, removed or moved (until then all options but the files stay as they are)"),
+        (
+            are_same && before.listeners.iter().zip(&now.listeners).any(is_other_door),
+            "a listener got or lost its TLS options",
+        ),
+        (are_same && limits(before) != limits(now), "max_connections, global_max_connections"),
+        (log(before) != log(now), "the options of the log"),
+        (user(before) != user(now), "user"),
+        (pid_file(before) != pid_file(now), "pid_file"),
+    ]
+    .into_iter()
+    .filter_map(|(is_changed, what)| is_changed.then_some(what))
+    .collect()
 }
 
 struct Rules {
@@ -257,5 +316,76 @@ fn listener_settings(listener: &Listener) -> ListenerSettings {
         versions: VersionSet { v31: versions.v31, v311: versions.v311, v5: versions.v5 },
         max_qos: QoS::from_u8(listener.max_qos).unwrap_or(QoS::ExactlyOnce),
         max_topic_alias: listener.max_topic_alias,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config_files::OnDisk;
+
+    const TLS: &str = "listener 8883\nallow_anonymous true\npsk_file DIR/keys\npsk_hint h\n";
+
+    fn settings(dir: &Path, conf: &str) -> Settings {
+        let path = dir.join("mosquitto.conf");
+        fs::write(&path, conf.replace("DIR", &dir.display().to_string())).expect("a file");
+        broker_conf::parse(Some(&path), &mut OnDisk, &broker_conf::Overrides::default()).expect("a configuration")
+    }
+
+    fn folder() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join("keys"), "router:0badc0de\n").expect("a file");
+        dir
+    }
+
+    #[test]
+    fn a_listener_keeps_its_own_door_when_another_is_written_before_it() {
+        let dir = folder();
+        let running = settings(dir.path(), TLS);
+        let read = settings(dir.path(), &format!("listener 1883\nallow_anonymous true\n{TLS}"));
+        let mut warnings = Vec::new();
+        let reloaded = reloaded(&running, &read, &mut warnings).expect("files that can be read");
+        let doors: Vec<_> = reloaded.protections.iter().map(|p| p.as_ref().is_some_and(|p| p.psk.is_some())).collect();
+        assert_eq!(doors, [true]);
+        assert!(reloaded.settings.is_none(), "the core numbers its listeners");
+        assert!(warnings.iter().any(|warning| warning.contains("listeners were added")), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_listener_does_not_lose_its_encryption_to_an_edited_file() {
+        let dir = folder();
+        let running = settings(dir.path(), TLS);
+        let read = settings(dir.path(), "listener 8883\nallow_anonymous true\n");
+        let mut warnings = Vec::new();
+        let reloaded = reloaded(&running, &read, &mut warnings).expect("files that can be read");
+        assert!(reloaded.protections[0].is_none());
+        assert!(warnings.iter().any(|warning| warning.contains("lost its TLS options")), "{warnings:?}");
+    }
+
+    #[test]
+    fn what_a_reload_does_not_take_over_is_said_and_what_it_does_is_not() {
+        let dir = folder();
+        let base = "listener 1883\nallow_anonymous true\n";
+        let running = settings(dir.path(), base);
+        let rows = [
+            ("", None),
+            ("max_keepalive 60\n", None),
+            ("max_connections 7\n", Some("max_connections")),
+            ("pid_file DIR/pid\n", Some("pid_file")),
+            ("log_type error\n", Some("the options of the log")),
+            ("user root\n", Some("user")),
+        ];
+        for (line, wanted) in rows {
+            let mut warnings = Vec::new();
+            let read = settings(dir.path(), &format!("{base}{line}"));
+            let reloaded = reloaded(&running, &read, &mut warnings).expect("files that can be read");
+            let said = warnings.iter().find(|warning| warning.contains("after a restart"));
+            match wanted {
+                None => assert_eq!(said, None, "{line}"),
+                Some(words) => assert!(said.is_some_and(|said| said.contains(words)), "{line}: {warnings:?}"),
+            }
+            let settings = reloaded.settings.expect("the listeners are the same");
+            assert_eq!(settings.max_keepalive_s, read.max_keepalive_s, "{line}");
+        }
     }
 }
