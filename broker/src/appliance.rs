@@ -74,7 +74,7 @@ pub enum StartError {
 /// What other threads may ask of the loop.
 pub(crate) enum Command {
     Stop,
-    Reload(Reloaded),
+    Reload(Box<Reloaded>),
     Verified(Verified),
     Local(mio::net::UnixStream),
     Stats(Sender<Stats>),
@@ -180,7 +180,7 @@ impl Handle {
 
     /// Other files count from now on.
     pub fn reload(&self, reloaded: Reloaded) {
-        self.send(Command::Reload(reloaded));
+        self.send(Command::Reload(Box::new(reloaded)));
     }
 
     /// What the core counted; `None` if the broker has stopped.
