@@ -8,6 +8,7 @@ mod delivering;
 mod keeping;
 mod publishing;
 mod retaining;
+mod simulation;
 mod subscribing;
 mod wills;
 mod world;
