@@ -154,6 +154,7 @@ impl Appliance {
             again: Vec::new(),
             lingering: Vec::new(),
             generation: 0,
+            is_stopping: false,
         };
         let thread = std::thread::Builder::new().name("broker".to_owned()).spawn(move || reactor.run())?;
         Ok((Handle { commands, waker, addresses }, thread))

@@ -34,6 +34,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Whether the socket has taken everything.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        self.out.is_empty() && !self.transport.holds_bytes()
+    }
+
     /// Whether it comes from outside and is not let in yet.
     pub(crate) fn is_stranger(&self) -> bool {
         self.peer.is_some() && matches!(self.stage, Stage::Knocking | Stage::Stranger)

@@ -18,6 +18,10 @@ pub const STRANGERS_MAX: usize = 10_000;
 /// piece, or nearly: nobody who means it keeps much here.
 pub const STRANGERS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Reads from the socket of one TLS connection (some kilobytes each) that bring no plaintext, before others get their
+/// turn.
+pub const TLS_READS_MAX: usize = 64;
+
 /// Bytes of replies (PINGRESP, PUBACK and their like) that may wait for one client. The core's own bound
 /// (`BACKLOG_BYTES_MAX`) holds for messages, which it can drop or queue; a reply must be sent, so past this the client
 /// is not read from until it reads, and in the end its keep-alive runs out. What one turn reads of it may

@@ -48,6 +48,8 @@ pub(crate) struct Reactor {
     /// Connections that are over but have bytes to leave, and when patience ends.
     pub lingering: Vec<(Instant, u32, u32)>,
     pub generation: u32,
+    /// Every connection is over, and no other may begin.
+    pub is_stopping: bool,
 }
 
 impl Reactor {
@@ -62,10 +64,9 @@ impl Reactor {
             self.desk.now = Instant::now();
             // Those that have more to say than two reads take have their next turn when all others had theirs.
             let again = std::mem::take(&mut self.again);
-            let mut goes_on = true;
             for event in &events {
                 match event.token() {
-                    WAKE => goes_on &= self.obey(),
+                    WAKE => self.obey(),
                     Token(at) if at >= LISTENERS => self.accept(at - LISTENERS),
                     Token(at) => {
                         let is_ending = event.is_read_closed() || event.is_error();
@@ -75,7 +76,8 @@ impl Reactor {
             }
             self.go_on(again);
             self.finish_turn();
-            if !goes_on {
+            // Farewells leave first; those who do not take them have `LINGER_TIME_MAX`.
+            if self.is_stopping && self.desk.connections.is_empty() {
                 return Ok(());
             }
         }
@@ -104,15 +106,15 @@ impl Reactor {
 
     // ---- commands
 
-    /// Carries out what other threads asked for; `false`: stop.
-    fn obey(&mut self) -> bool {
+    /// Carries out what other threads asked for.
+    fn obey(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Stop => {
                     let now = self.now();
                     self.core.shut_down(now, &mut self.desk);
-                    self.desk.commit();
-                    return false;
+                    self.sockets.clear(); // nobody else comes in
+                    self.is_stopping = true;
                 }
                 Command::Verified(found) => {
                     let (askers, verdict) = self.desk.logins.answer(self.desk.now, found);
@@ -123,13 +125,15 @@ impl Reactor {
                         }
                     }
                 }
+                Command::Local(_) if self.is_stopping => {}
                 Command::Local(stream) => self.take_in(Transport::Local(stream), None, 0, Trust::Ours),
                 Command::Reload(loaded) => {
                     self.core.set_acl(loaded.acl, &mut self.desk);
                     for (link, user) in self.desk.logins.set_file(loaded.passwords) {
                         tracing::info!(target: "notice",
                             "User '{user}' is no longer in the password file, or has another password: a connection is closed.");
-                        self.lost(link.0);
+                        let now = self.now();
+                        self.core.dismiss(now, link, &mut self.desk);
                     }
                     for (listener, protection) in self.listeners.iter_mut().zip(loaded.protections) {
                         // A handshake that is under way goes on with what it began with.
@@ -149,7 +153,6 @@ impl Reactor {
                 }
             }
         }
-        true
     }
 
     fn give_verdict(&mut self, link: LinkId, verdict: Result<(), broker_core::Refusal>) {
@@ -167,7 +170,7 @@ impl Reactor {
 
     fn accept(&mut self, at: usize) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let socket = &mut self.sockets[at];
+            let Some(socket) = self.sockets.get_mut(at) else { return }; // none: the broker stops
             socket.has_more = false;
             match socket.socket.accept() {
                 Ok((stream, peer)) => {
@@ -306,6 +309,10 @@ impl Reactor {
                 Ok(Progress::Later) => {
                     self.scratch = scratch;
                     return;
+                }
+                Ok(Progress::More) => {
+                    self.scratch = scratch;
+                    break;
                 }
                 Err(trouble) => {
                     self.scratch = scratch;
@@ -548,7 +555,7 @@ impl Reactor {
             if connection.stage != Stage::Leaving {
                 continue;
             }
-            if connection.out.is_empty() {
+            if connection.has_sent_all() {
                 self.remove(at);
             } else {
                 self.lingering.push((self.desk.now + LINGER_TIME_MAX, at, connection.generation));
@@ -569,7 +576,7 @@ impl Reactor {
             if connection.generation != generation {
                 return false;
             }
-            let is_done = connection.out.is_empty() || until <= now;
+            let is_done = connection.has_sent_all() || until <= now;
             if is_done {
                 gone.push(at);
             }
@@ -592,7 +599,7 @@ impl Reactor {
                         self.again.push(at);
                     }
                 }
-                Ok(Progress::Later) => return,
+                Ok(Progress::Later | Progress::More) => return,
                 Err(_) => {
                     self.lost(at);
                     return;

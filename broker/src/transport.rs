@@ -8,6 +8,8 @@ use mio::{Interest, Registry, Token};
 use openssl::ssl::{ErrorCode, SslStream};
 use rustls::ServerConnection;
 
+use crate::TLS_READS_MAX;
+
 /// A connection's bytes.
 pub(crate) enum Transport {
     Plain(TcpStream),
@@ -45,6 +47,8 @@ pub(crate) enum Progress {
     Some(usize),
     /// Nothing now.
     Later,
+    /// Nothing yet, of much: others may have their turn first.
+    More,
 }
 
 impl Transport {
@@ -93,6 +97,11 @@ impl Transport {
         }
     }
 
+    /// Whether something written is not with the socket yet.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.session.wants_write())
+    }
+
     /// Says goodbye as the transport has it. Nothing is waited for.
     pub(crate) fn close(&mut self) {
         match self {
@@ -126,7 +135,8 @@ fn progress(result: io::Result<usize>) -> Result<Progress, Trouble> {
 
 impl Tls {
     fn read(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
-        loop {
+        // Records without plaintext (handshake messages, empty ones) could come for ever.
+        for _ in 0..TLS_READS_MAX {
             match self.session.reader().read(buffer) {
                 Ok(0) => return Err(Trouble::Gone), // close_notify
                 Ok(count) => return Ok(Progress::Some(count)),
@@ -148,6 +158,7 @@ impl Tls {
                 self.flush()?;
             }
         }
+        Ok(Progress::More)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<Progress, Trouble> {

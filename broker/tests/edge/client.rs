@@ -233,3 +233,8 @@ pub(crate) fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
 pub(crate) fn publish_qos1(topic: &str, id: u16, payload: &[u8]) -> Vec<u8> {
     packet(0x32, &[text(topic), id.to_be_bytes().to_vec(), payload.to_vec()].concat())
 }
+
+/// CONNECT of 5.0 with Clean Start.
+pub(crate) fn connect_v5(client_id: &str) -> Vec<u8> {
+    packet(0x10, &[text("MQTT"), vec![5, 2, 0, 0, 0], text(client_id)].concat())
+}

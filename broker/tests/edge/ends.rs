@@ -2,7 +2,7 @@
 
 use std::net::Shutdown;
 
-use crate::client::{connect, connect_with_will, login, packet, publish, start, start_with_password};
+use crate::client::{connect, connect_v5, connect_with_will, login, packet, publish, start, start_with_password, text};
 
 #[test]
 fn an_end_that_comes_together_with_the_last_words_is_noticed_at_once() {
@@ -62,11 +62,35 @@ fn a_second_connect_ends_the_connection() {
 }
 
 #[test]
+fn a_broker_that_stops_lets_leave_what_waits_for_its_clients() {
+    let broker = start();
+    let mut slow = broker.knock();
+    slow.say(&connect_v5("slow"));
+    assert_eq!(slow.packet().0, 0x20);
+    slow.say(&packet(0x82, &[vec![0, 1, 0], text("t"), vec![0]].concat()));
+    assert_eq!(slow.packet().0, 0x90);
+    let mut publisher = broker.client("publisher");
+    let message = publish("t", &[b'x'; 10_000]);
+    while broker.handle.stats().expect("it runs").publishes_dropped == 0 {
+        publisher.say(&message);
+        publisher.ping();
+    }
+    let sent = broker.handle.stats().expect("it runs").publishes_sent;
+    broker.handle.stop();
+    publisher.expect_end();
+    for _ in 0..sent {
+        assert_eq!(slow.packet().0, 0x30);
+    }
+    slow.expect(&[0xe0, 1, 0x8b]);
+    slow.expect_end();
+    broker.stop();
+}
+
+#[test]
 fn a_broker_that_stops_tells_its_5_0_clients_first() {
     let broker = start();
     let mut client = broker.knock();
-    let body = [crate::client::text("MQTT"), vec![5, 2, 0, 0, 0], crate::client::text("five")].concat();
-    client.say(&packet(0x10, &body));
+    client.say(&connect_v5("five"));
     assert_eq!(client.packet().0, 0x20);
     broker.stop();
     client.expect(&[0xe0, 1, 0x8b]);
