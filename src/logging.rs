@@ -73,20 +73,40 @@ pub(crate) struct Destinations {
 pub(crate) struct LogFile {
     path: Arc<PathBuf>,
     file: Arc<Mutex<File>>,
+    /// It was not there before.
+    is_ours: bool,
 }
 
 impl LogFile {
     fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self { path: Arc::new(path.to_owned()), file: Arc::new(Mutex::new(file)) })
+        let (file, is_ours) = match OpenOptions::new().create_new(true).append(true).open(path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (append(path)?, false),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path: Arc::new(path.to_owned()), file: Arc::new(Mutex::new(file)), is_ours })
+    }
+
+    /// Gives the file to the user that this process becomes, who could not open it again after a rotation otherwise.
+    /// A file that was there before stays whose it was: it may be another than the one that root believes to open.
+    pub(crate) fn give_to(&self, user: u32, group: u32) {
+        if self.is_ours {
+            let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            // Where it cannot be, opening it again says so.
+            let _ = std::os::unix::fs::fchown(&*file, Some(user), Some(group));
+        }
     }
 
     /// Opens the path again; the old file goes on if that fails.
     pub(crate) fn reopen(&self) -> io::Result<()> {
-        let file = OpenOptions::new().create(true).append(true).open(&*self.path)?;
+        let file = append(&self.path)?;
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
         Ok(())
     }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
 }
 
 /// Begins to log. To be called once.
@@ -144,14 +164,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 }
 
-/// Writes the message, then other fields as `name=value`. Line ends and control characters that strangers
-/// send (in a Client Identifier, say) must not look like lines of ours.
+/// Writes the message, then other fields as `name=value`. Line ends, control characters and what turns the direction
+/// of writing, which strangers send (in a Client Identifier, say), must not look like lines of ours.
 struct Message<'a>(&'a mut String);
 
 impl Message<'_> {
     fn push(&mut self, text: &str) {
         for character in text.chars() {
-            if character.is_control() {
+            if character.is_control() || is_deceptive(character) {
                 let _ = write!(self.0, "{}", character.escape_default());
             } else {
                 self.0.push(character);
@@ -160,12 +180,55 @@ impl Message<'_> {
     }
 }
 
+/// Line and paragraph separators, marks of direction, and a space without width: not control characters to Unicode,
+/// but to a reader of the log.
+const fn is_deceptive(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         match field.name() {
             "message" => self.push(&format!("{value:?}")),
             name if name.starts_with("log.") => {}
             name => self.push(&format!(" {name}={value:?}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt as _;
+
+    #[test]
+    fn what_a_stranger_sends_cannot_look_like_another_line() {
+        let rows = [
+            ("caf\u{e9} \u{4e2d}\u{6587}", "caf\u{e9} \u{4e2d}\u{6587}"),
+            ("a\n1700000000: Client b", "a\\n1700000000: Client b"),
+            ("a\r\x1b[2Jb", "a\\r\\u{1b}[2Jb"),
+            ("a\u{85}b\u{2028}c\u{2029}d", "a\\u{85}b\\u{2028}c\\u{2029}d"),
+            ("a\u{202e}b\u{2066}c\u{feff}", "a\\u{202e}b\\u{2066}c\\u{feff}"),
+        ];
+        for (said, wanted) in rows {
+            let mut line = String::new();
+            Message(&mut line).push(said);
+            assert_eq!(line, wanted);
+        }
+    }
+
+    #[test]
+    fn only_a_log_file_that_was_made_here_is_given_away() {
+        if !nix::unistd::Uid::effective().is_root() {
+            return; // nobody else may give files away
+        }
+        let dir = tempfile::tempdir().expect("a folder");
+        let (new, old) = (dir.path().join("new"), dir.path().join("old"));
+        std::fs::write(&old, "").expect("a file");
+        for (path, wanted) in [(&new, 12_345), (&old, 0)] {
+            let file = LogFile::open(path).expect("it can be opened");
+            file.give_to(12_345, 12_345);
+            assert_eq!(std::fs::metadata(path).expect("it is there").uid(), wanted, "{}", path.display());
         }
     }
 }

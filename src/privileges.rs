@@ -7,9 +7,11 @@ use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
 /// Becomes `wanted`, if this process is root. `root` stays root; without the option it is `mosquitto`, or
 /// `nobody` where there is no such user, as with mosquitto 2.1.
 ///
+/// `hand_over` is told the user while this process is still root.
+///
 /// # Errors
 /// The message, if the user is not there or cannot be become.
-pub(crate) fn give_away(wanted: Option<&str>) -> Result<(), String> {
+pub(crate) fn give_away(wanted: Option<&str>, hand_over: impl FnOnce(&User)) -> Result<(), String> {
     if !Uid::effective().is_root() || wanted == Some("root") {
         return Ok(());
     }
@@ -22,6 +24,7 @@ pub(crate) fn give_away(wanted: Option<&str>) -> Result<(), String> {
                 .ok_or("Error: there is neither a user 'mosquitto' nor 'nobody': set the option user.")?,
         },
     };
+    hand_over(&user);
     become_user(&user).map_err(|error| format!("Error: cannot become the user '{}': {error}.", user.name))
 }
 

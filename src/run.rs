@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use broker::Handle;
@@ -42,7 +44,10 @@ pub(crate) struct Running {
     settings: Settings,
     overrides: Overrides,
     pub handle: Handle,
-    broker: JoinHandle<std::io::Result<()>>,
+    /// Its end ends the wait for signals.
+    broker: JoinHandle<std::thread::Result<std::io::Result<()>>>,
+    /// Whether a second signal ends everything at once.
+    is_stopping: Arc<AtomicBool>,
     gateway: Option<Gateway>,
     log_file: Option<LogFile>,
     pid_file: Option<PathBuf>,
@@ -136,12 +141,21 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         say(&error);
         1
     })?;
+    let (broker, is_stopping) = watch(broker, &signals).map_err(|error| {
+        say(&format!("Error: unable to start: {error}."));
+        1
+    })?;
     // Recordings and keys were opened as root may; from here on nobody needs to be root.
     let gateway = plan.map(|plan| plan.start(&handle)).transpose().map_err(|error| {
         say(&error);
         1
     })?;
-    privileges::give_away(settings.user.as_ref().map(|user| user.value.as_str())).map_err(|message| {
+    let hand_over = |user: &nix::unistd::User| {
+        if let Some(file) = &log_file {
+            file.give_to(user.uid.as_raw(), user.gid.as_raw());
+        }
+    };
+    privileges::give_away(settings.user.as_ref().map(|user| user.value.as_str()), hand_over).map_err(|message| {
         say(&message);
         1
     })?;
@@ -152,11 +166,32 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         overrides: wish.overrides.clone(),
         handle,
         broker,
+        is_stopping,
         gateway,
         log_file,
         pid_file,
         signals: Some(signals),
     }))
+}
+
+/// A broker that ends by itself must not leave a process that waits for signals; and who sends a second
+/// signal does not want to wait for the last client.
+#[allow(clippy::type_complexity)] // what a thread gives back, of a thread
+fn watch(
+    broker: JoinHandle<std::io::Result<()>>,
+    signals: &Signals,
+) -> std::io::Result<(JoinHandle<std::thread::Result<std::io::Result<()>>>, Arc<AtomicBool>)> {
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&is_stopping))?;
+    }
+    let waiting = signals.handle();
+    let watcher = std::thread::Builder::new().name("watcher".to_owned()).spawn(move || {
+        let ended = broker.join();
+        waiting.close();
+        ended
+    })?;
+    Ok((watcher, is_stopping))
 }
 
 fn warn(warnings: &[String]) {
@@ -214,12 +249,13 @@ impl Running {
     }
 
     fn stop(mut self) -> ExitCode {
+        self.is_stopping.store(true, Ordering::Relaxed);
         // The gateway first: what it holds can still be handed over.
         if let Some(gateway) = self.gateway.take() {
             gateway.stop();
         }
         self.handle.stop();
-        let ended = self.broker.join();
+        let ended = self.broker.join().and_then(|ended| ended);
         tracing::info!(target: "information", "nightjar version {} terminating", env!("CARGO_PKG_VERSION"));
         if let Some(path) = &self.pid_file {
             let _ = std::fs::remove_file(path); // another user may own its folder by now
