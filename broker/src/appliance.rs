@@ -139,6 +139,7 @@ impl Appliance {
                 batch: Vec::new(),
                 store: MemoryStore::default(),
                 logins,
+                connect_bytes: 0,
                 verdicts: Vec::new(),
                 knocks: Knocks::default(),
                 strangers: Strangers::default(),

@@ -12,6 +12,7 @@ use slab::Slab;
 use crate::connection::{Connection, Stage};
 use crate::knocks::Knocks;
 use crate::login::{Asker, Logins};
+use crate::login_queue::network;
 use crate::out_queue::Spares;
 use crate::strangers::{Place, Standing, Strangers};
 use crate::{STRANGERS_BYTES_MAX, lines};
@@ -34,6 +35,8 @@ pub(crate) struct Desk {
     pub batch: Vec<StoreOp>,
     pub store: MemoryStore,
     pub logins: Logins,
+    /// Length of the CONNECT that the core is being told.
+    pub connect_bytes: usize,
     /// Logins that were decided at once, for the core to be told.
     pub verdicts: Vec<(LinkId, Result<(), Refusal>)>,
     pub knocks: Knocks,
@@ -185,7 +188,8 @@ impl Outbox for Desk {
         let now = self.now;
         let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
         connection.is_paused = true;
-        let asker = Asker { link, generation: connection.generation };
+        let network = connection.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| network(peer.ip()));
+        let asker = Asker { link, generation: connection.generation, network, bytes: self.connect_bytes };
         if let Some(verdict) = self.logins.ask(now, asker, credentials) {
             self.verdicts.push((link, verdict));
         }

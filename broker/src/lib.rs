@@ -12,6 +12,7 @@ mod limits;
 mod lines;
 mod listener;
 mod login;
+mod login_queue;
 mod out_queue;
 mod reactor;
 mod strangers;

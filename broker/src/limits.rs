@@ -39,7 +39,15 @@ pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// Logins that may wait for their password to be verified. An argon2id verification takes tens of
 /// milliseconds of a worker: past this, clients are told to come back.
-pub const LOGINS_WAITING_MAX: usize = 4096;
+pub const LOGINS_WAITING_MAX: usize = 8192;
+
+/// Logins of one network (an IPv4 address, a /64 of IPv6) that may wait. Networks are served in turns, so one that
+/// tries passwords keeps only itself waiting; half of all places is room for a whole site behind one address.
+pub const LOGINS_WAITING_PER_NETWORK_MAX: usize = LOGINS_WAITING_MAX / 2;
+
+/// Bytes of the CONNECT packets of all logins that wait: their wills, names and passwords are kept until the verdict,
+/// about twice.
+pub const LOGINS_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Logins that were verified and are remembered (about 100 bytes each).
 pub const LOGINS_REMEMBERED_MAX: usize = 10_000;

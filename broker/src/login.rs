@@ -6,15 +6,19 @@
 //! is verified once. When the file changes, all is forgotten.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use acl::PasswordFile;
-use broker_core::{Credentials, LinkId, Refusal};
+use broker_core::{Credentials, LOGIN_TIME_MAX, LinkId, Refusal};
 use ring::hmac;
 
-use crate::{LOGIN_REMEMBERED, LOGINS_REMEMBERED_MAX, LOGINS_WAITING_MAX};
+use crate::login_queue::LoginQueue;
+use crate::{
+    LOGIN_REMEMBERED, LOGINS_REMEMBERED_MAX, LOGINS_WAITING_BYTES_MAX, LOGINS_WAITING_MAX,
+    LOGINS_WAITING_PER_NETWORK_MAX,
+};
 
 type Digest = [u8; 32];
 
@@ -23,6 +27,10 @@ type Digest = [u8; 32];
 pub(crate) struct Asker {
     pub link: LinkId,
     pub generation: u32,
+    /// Where it comes from.
+    pub network: IpAddr,
+    /// What is kept for it meanwhile.
+    pub bytes: usize,
 }
 
 /// A password to verify; comes back with the answer.
@@ -31,6 +39,8 @@ pub(crate) struct Job {
     file: Arc<PasswordFile>,
     username: String,
     password: Vec<u8>,
+    network: IpAddr,
+    asked: Instant,
 }
 
 /// The desk where logins are decided.
@@ -40,15 +50,18 @@ pub(crate) struct Logins {
     remembered: HashMap<Digest, Instant>,
     waiting: HashMap<Digest, Vec<Asker>>,
     waiting_count: usize,
+    waiting_bytes: usize,
+    waiting_of: HashMap<IpAddr, usize>,
     /// Connections that came in by a password, and the user's name.
     users: HashMap<u32, Box<str>>,
-    jobs: SyncSender<Job>,
+    jobs: Arc<LoginQueue<Job>>,
 }
 
 /// What was found out, brought by a worker.
 pub(crate) struct Verified {
     job: Job,
-    is_right: bool,
+    /// `None`: it waited so long that nobody can be there any more to be let in.
+    is_right: Option<bool>,
 }
 
 impl Logins {
@@ -59,21 +72,24 @@ impl Logins {
         workers: usize,
         report: impl Fn(Verified) + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (jobs, queue) = sync_channel(LOGINS_WAITING_MAX);
-        let queue = Arc::new(Mutex::new(queue));
-        for worker in 0..workers {
-            let (queue, report) = (Arc::clone(&queue), report.clone());
-            std::thread::Builder::new().name(format!("password-{worker}")).spawn(move || work(&queue, &report))?;
-        }
-        Ok(Self {
+        let jobs = Arc::new(LoginQueue::new());
+        // Made first: it lets the workers go if not all of them can be started.
+        let logins = Self {
             file: file.map(Arc::new),
             secret: hmac::Key::new(hmac::HMAC_SHA256, secret),
             remembered: HashMap::new(),
             waiting: HashMap::new(),
             waiting_count: 0,
+            waiting_bytes: 0,
+            waiting_of: HashMap::new(),
             users: HashMap::new(),
             jobs,
-        })
+        };
+        for worker in 0..workers {
+            let (queue, report) = (Arc::clone(&logins.jobs), report.clone());
+            std::thread::Builder::new().name(format!("password-{worker}")).spawn(move || work(&queue, &report))?;
+        }
+        Ok(logins)
     }
 
     /// Decides at once (`Some`), or later by [`answer`](Self::answer).
@@ -90,27 +106,36 @@ impl Logins {
         if self.remembered.get(&digest).is_some_and(|at| now.duration_since(*at) < LOGIN_REMEMBERED) {
             return Some(Ok(()));
         }
-        if self.waiting_count >= LOGINS_WAITING_MAX {
+        let of_network = self.waiting_of.entry(asker.network).or_default();
+        if self.waiting_count >= LOGINS_WAITING_MAX
+            || self.waiting_bytes + asker.bytes > LOGINS_WAITING_BYTES_MAX
+            || *of_network >= LOGINS_WAITING_PER_NETWORK_MAX
+        {
+            self.forget_network(asker.network);
             return Some(Err(Refusal::Busy));
         }
-        if let Some(others) = self.waiting.get_mut(&digest) {
-            others.push(asker);
-            self.waiting_count += 1;
-            return None;
+        *of_network += 1;
+        self.waiting_count += 1;
+        self.waiting_bytes += asker.bytes;
+        let others = self.waiting.entry(digest).or_default();
+        others.push(asker);
+        if others.len() == 1 {
+            let job = Job {
+                digest,
+                file: Arc::clone(file),
+                username: credentials.username.to_owned(),
+                password: password.to_owned(),
+                network: asker.network,
+                asked: now,
+            };
+            self.jobs.push(asker.network, job);
         }
-        let job = Job {
-            digest,
-            file: Arc::clone(file),
-            username: credentials.username.to_owned(),
-            password: password.to_owned(),
-        };
-        match self.jobs.try_send(job) {
-            Ok(()) => {
-                self.waiting.insert(digest, vec![asker]);
-                self.waiting_count += 1;
-                None
-            }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Some(Err(Refusal::Busy)),
+        None
+    }
+
+    fn forget_network(&mut self, network: IpAddr) {
+        if self.waiting_of.get(&network) == Some(&0) {
+            self.waiting_of.remove(&network);
         }
     }
 
@@ -118,21 +143,29 @@ impl Logins {
     pub(crate) fn answer(&mut self, now: Instant, found: Verified) -> (Vec<Asker>, Result<(), Refusal>) {
         let digest = found.job.digest;
         let is_current = self.file.as_ref().is_some_and(|file| Arc::ptr_eq(file, &found.job.file));
-        let mut verdict = if found.is_right { Ok(()) } else { Err(Refusal::Password) };
-        if !is_current {
+        let verdict = match (found.is_right, &self.file) {
+            (None, _) => Err(Refusal::Busy),
             // Verified against a file that is no longer the file: asked again.
-            verdict = Err(Refusal::Busy);
-            if let Some(file) = &self.file {
+            (Some(_), Some(file)) if !is_current => {
                 let job = Job { file: Arc::clone(file), ..found.job };
-                if self.jobs.try_send(job).is_ok() {
-                    return (Vec::new(), verdict);
-                }
+                self.jobs.push(job.network, job);
+                return (Vec::new(), Err(Refusal::Busy));
             }
-        } else if found.is_right {
-            self.remember(now, digest);
-        }
+            (Some(true), Some(_)) => {
+                self.remember(now, digest);
+                Ok(())
+            }
+            (Some(_), _) => Err(Refusal::Password),
+        };
         let askers = self.waiting.remove(&digest).unwrap_or_default();
-        self.waiting_count -= askers.len();
+        for asker in &askers {
+            self.waiting_count -= 1;
+            self.waiting_bytes -= asker.bytes;
+            if let Some(count) = self.waiting_of.get_mut(&asker.network) {
+                *count -= 1;
+            }
+            self.forget_network(asker.network);
+        }
         (askers, verdict)
     }
 
@@ -182,12 +215,134 @@ impl Logins {
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, report: &impl Fn(Verified)) {
-    loop {
-        // The lock is held while waiting: one worker waits for the next job, the others for the lock.
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        let is_right = job.file.verify(&job.username, &job.password);
+impl Drop for Logins {
+    fn drop(&mut self) {
+        self.jobs.close();
+    }
+}
+
+fn work(queue: &LoginQueue<Job>, report: &impl Fn(Verified)) {
+    while let Some(job) = queue.wait() {
+        // Who asked has been sent away by now: there are better uses of a worker's time in a flood.
+        let is_late = job.asked.elapsed() > LOGIN_TIME_MAX;
+        let is_right = (!is_late).then(|| job.file.verify(&job.username, &job.password));
         report(Verified { job, is_right });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// SHA-512 of mosquitto 1: cheap enough to be verified here.
+    fn file(user: &str, password: &str) -> PasswordFile {
+        let hash = acl::PasswordHash::create(acl::HashAlgorithm::Sha512, None, password.as_bytes(), &[7; 12]);
+        PasswordFile::parse(format!("{user}:{}\n", hash.expect("a hash")).as_bytes()).expect("a file")
+    }
+
+    /// Logins without workers: what waits is verified when the test says so.
+    fn logins() -> Logins {
+        Logins::start(Some(file("user", "right")), &[1; 32], 0, |_| {}).expect("no thread is started")
+    }
+
+    fn asker(number: u32) -> Asker {
+        Asker { link: LinkId(number), generation: number, network: IpAddr::from([192, 0, 2, 1]), bytes: 100 }
+    }
+
+    const fn said(password: &str) -> Credentials<'_> {
+        Credentials { username: "user", password: Some(password.as_bytes()) }
+    }
+
+    fn verify_one(logins: &Logins) -> Verified {
+        let (report, found): (_, Receiver<Verified>) = channel();
+        let job = logins.jobs.wait().expect("a job");
+        let queue = LoginQueue::new();
+        queue.push(job.network, job);
+        std::thread::scope(|scope| {
+            scope.spawn(|| work(&queue, &|verified| report.send(verified).expect("it is awaited")));
+            let found = found.recv().expect("an answer");
+            queue.close();
+            found
+        })
+    }
+
+    fn numbers(askers: &[Asker]) -> Vec<u32> {
+        askers.iter().map(|asker| asker.generation).collect()
+    }
+
+    #[test]
+    fn the_same_login_of_many_is_verified_once_and_then_remembered_for_a_while() {
+        let (mut logins, now) = (logins(), Instant::now());
+        assert_eq!(logins.ask(now, asker(1), said("right")), None);
+        assert_eq!(logins.ask(now, asker(2), said("right")), None);
+        let found = verify_one(&logins);
+        let (askers, verdict) = logins.answer(now, found);
+        assert_eq!((numbers(&askers), verdict), (vec![1, 2], Ok(())));
+        assert_eq!(logins.ask(now, asker(3), said("right")), Some(Ok(())));
+        assert_eq!(logins.ask(now + LOGIN_REMEMBERED, asker(4), said("right")), None);
+        assert_eq!((logins.waiting_count, logins.waiting_bytes), (1, 100), "the others are no longer counted");
+    }
+
+    #[test]
+    fn a_wrong_password_is_refused_and_not_remembered() {
+        let (mut logins, now) = (logins(), Instant::now());
+        for number in 0..2 {
+            assert_eq!(logins.ask(now, asker(number), said("wrong")), None);
+            let found = verify_one(&logins);
+            assert_eq!(logins.answer(now, found).1, Err(Refusal::Password));
+        }
+        let without = Credentials { username: "user", password: None };
+        assert_eq!(logins.ask(now, asker(3), without), Some(Err(Refusal::Password)));
+        assert!(logins.waiting_of.is_empty() && logins.remembered.is_empty());
+    }
+
+    #[test]
+    fn what_was_verified_against_an_older_file_is_verified_again() {
+        let (mut logins, now) = (logins(), Instant::now());
+        assert_eq!(logins.ask(now, asker(1), said("right")), None);
+        let found = verify_one(&logins);
+        logins.set_file(Some(file("user", "another")));
+        assert!(logins.answer(now, found).0.is_empty());
+        // Whoever asks meanwhile waits for the new file's word too.
+        assert_eq!(logins.ask(now, asker(2), said("right")), None);
+        let found = verify_one(&logins);
+        let (askers, verdict) = logins.answer(now, found);
+        assert_eq!((numbers(&askers), verdict), (vec![1, 2], Err(Refusal::Password)));
+    }
+
+    #[test]
+    fn a_remembered_login_is_forgotten_when_the_file_is_read_again() {
+        let (mut logins, now) = (logins(), Instant::now());
+        assert_eq!(logins.ask(now, asker(1), said("right")), None);
+        let found = verify_one(&logins);
+        assert_eq!(logins.answer(now, found).1, Ok(()));
+        logins.set_file(Some(file("user", "another")));
+        assert_eq!(logins.ask(now, asker(2), said("right")), None);
+    }
+
+    #[test]
+    fn one_network_cannot_take_every_place_and_large_logins_are_bounded_together() {
+        let (mut logins, now) = (logins(), Instant::now());
+        for number in 0..LOGINS_WAITING_PER_NETWORK_MAX as u32 {
+            assert_eq!(logins.ask(now, asker(number), said("wrong")), None, "{number}");
+        }
+        assert_eq!(logins.ask(now, asker(9), said("right")), Some(Err(Refusal::Busy)));
+        let other = Asker { network: IpAddr::from([192, 0, 2, 2]), ..asker(10) };
+        assert_eq!(logins.ask(now, other, said("right")), None);
+        let large = Asker { bytes: LOGINS_WAITING_BYTES_MAX, ..other };
+        assert_eq!(logins.ask(now, large, said("right")), Some(Err(Refusal::Busy)));
+    }
+
+    #[test]
+    fn a_login_that_waited_too_long_is_not_verified_any_more() {
+        let (mut logins, now) = (logins(), Instant::now());
+        let Some(long_ago) = now.checked_sub(LOGIN_TIME_MAX * 2) else { return };
+        assert_eq!(logins.ask(long_ago, asker(1), said("right")), None);
+        let found = verify_one(&logins);
+        assert_eq!(found.is_right, None);
+        let (askers, verdict) = logins.answer(now, found);
+        assert_eq!((numbers(&askers), verdict), (vec![1], Err(Refusal::Busy)));
     }
 }

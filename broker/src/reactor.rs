@@ -443,10 +443,12 @@ impl Reactor {
             }
             let limit = if is_stranger { stranger_limit } else { self.packet_bytes_max };
             let version = connection.version;
+            let mut last_bytes = 0;
             let decoded = match next_frame(&bytes[used..], limit) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     used += frame.len;
+                    last_bytes = frame.len;
                     Packet::decode(version, frame)
                 }
                 Err(fault) => Err(fault),
@@ -455,6 +457,7 @@ impl Reactor {
                 Ok(packet) => {
                     if let Packet::Connect(connect) = &packet {
                         connection.version = connect.version;
+                        self.desk.connect_bytes = last_bytes;
                     }
                     self.core.handle(now, link, packet, &mut self.desk);
                 }
