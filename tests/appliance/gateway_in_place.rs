@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::clients::Subscriber;
+use crate::clients::{Subscriber, publish_well};
 use crate::folder::Folder;
 use crate::guide::{DATA_TEST, Scenario};
 use crate::harness::{Appliance, filled};
@@ -24,6 +24,10 @@ const IDLE_BROKER: &str = "user root\nlistener PORT 127.0.0.1\n";
 struct Peer {
     port: u16,
     recording: Recording,
+    /// rumqttd hears of the end of a connection twice, from DISCONNECT and from the socket, and by then may have given
+    /// its number to another, which it cuts off: what a short connection brings with QoS 0 can be lost there, and
+    /// with more come again.
+    cuts_short_ones: bool,
     sink: String,
     subscriber: Vec<String>,
 }
@@ -123,7 +127,13 @@ fn the_gateway_publishes_the_guides_lines_to_debians_mosquitto_with_a_client_cer
 #[test]
 fn the_gateway_publishes_the_guides_lines_to_rumqttd() {
     let port = peers::rumqttd(None);
-    all_kinds(&Peer { port, recording: Recording::Whole, sink: String::new(), subscriber: Vec::new() });
+    all_kinds(&Peer {
+        port,
+        recording: Recording::Whole,
+        cuts_short_ones: true,
+        sink: String::new(),
+        subscriber: Vec::new(),
+    });
 }
 
 #[test]
@@ -132,7 +142,13 @@ fn the_gateway_publishes_the_guides_lines_to_rumqttd_with_a_certificate() {
     let port = peers::rumqttd(Some(&folder));
     let ca = folder.at("certs/ca.crt");
     let sink = format!("encryption = \"certificate\"\nca_certificate = \"{ca}\"\n");
-    all_kinds(&Peer { port, recording: Recording::Thinned, sink, subscriber: vec!["--cafile".to_owned(), ca] });
+    all_kinds(&Peer {
+        port,
+        recording: Recording::Thinned,
+        cuts_short_ones: true,
+        sink,
+        subscriber: vec!["--cafile".to_owned(), ca],
+    });
 }
 
 fn mosquitto(scenario: Scenario, more: &str) -> (Folder, Mosquitto) {
@@ -157,7 +173,13 @@ fn peer(scenario: Scenario, folder: &Folder, broker: &Mosquitto) -> Peer {
         Scenario::Open | Scenario::Password => {}
     }
     let recording = if scenario == Scenario::Certificate { Recording::Thinned } else { Recording::Whole };
-    Peer { port: broker.open_port(), recording, sink, subscriber: scenario.client_arguments(folder) }
+    Peer {
+        port: broker.open_port(),
+        recording,
+        cuts_short_ones: false,
+        sink,
+        subscriber: scenario.client_arguments(folder),
+    }
 }
 
 /// Long and short connections at each QoS, side by side: each must deliver the same messages in the same order.
@@ -184,18 +206,56 @@ fn all_kinds(peer: &Peer) {
     let count = messages_of(&gateway);
     let mut first: Option<Vec<String>> = None;
     for (head, subscriber) in subscribers {
-        let messages = subscriber.messages(count);
+        let is_cut = peer.cuts_short_ones && head.starts_with("cassia/short/");
+        let messages = if is_cut { all_that_came(peer, &head, &subscriber) } else { subscriber.messages(count) };
         let payload = |message: &String| message.strip_prefix(&head).expect("the sink's topic and QoS").to_owned();
-        let payloads: Vec<String> = messages.iter().map(payload).collect();
+        let mut payloads: Vec<String> = messages.iter().map(payload).collect();
+        let wanted = first.get_or_insert_with(|| payloads.clone());
+        if is_cut && head.ends_with("|0|0|") {
+            let mut rest = wanted.iter();
+            assert!(
+                payloads.iter().all(|payload| rest.any(|one| one == payload)),
+                "{head}: in the same order, or lost"
+            );
+            assert!(payloads.len() * 2 > count, "{head}: {} of {count}", payloads.len());
+            continue;
+        }
+        if is_cut {
+            payloads = without_repeats(payloads, wanted);
+        }
+        let differs = payloads.iter().zip(&*wanted).position(|(got, wanted)| got != wanted);
+        assert_eq!(differs, None, "{head}: the same messages in the same order; the number of the first that differs");
         let got: Vec<String> = payloads.iter().flat_map(|payload| reports(payload)).collect();
         assert_eq!(got.iter().cloned().collect::<BTreeSet<_>>(), guides_reports(), "{head}");
         if peer.recording == Recording::Whole {
             assert_eq!(got.len(), recorded(), "{head}: not one report of the recording is missing");
         }
-        let wanted = first.get_or_insert_with(|| payloads.clone());
-        let differs = payloads.iter().zip(&*wanted).position(|(got, wanted)| got != wanted);
-        assert_eq!(differs, None, "{head}: the same messages in the same order; the number of the first that differs");
+        assert_eq!(payloads.len(), count, "{head}");
     }
+}
+
+/// Without those that came again in place of the next one that is wanted.
+fn without_repeats(payloads: Vec<String>, wanted: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for payload in payloads {
+        let is_repeat = wanted.get(kept.len()) != Some(&payload) && kept.last() == Some(&payload);
+        if !is_repeat {
+            kept.push(payload);
+        }
+    }
+    kept
+}
+
+/// The messages before one that is published now, when the gateway has said that it is done.
+fn all_that_came(peer: &Peer, head: &str, subscriber: &Subscriber) -> Vec<String> {
+    let topic = head.split('|').next().unwrap_or_default();
+    let own: Vec<&str> = peer.subscriber.iter().map(String::as_str).collect();
+    publish_well(peer.port, &[&own[..], &["-q", "1", "-t", topic, "-m", "that was all"]].concat());
+    let found = subscriber.wait_messages(|messages| {
+        let end = messages.iter().position(|message| message.ends_with("|that was all"))?;
+        Some(messages[..end].to_vec())
+    });
+    found.expect("the mark comes")
 }
 
 /// What the gateway says at the end of the recording: "…, 155 messages; to …".
