@@ -309,7 +309,8 @@ def refusals():
         print("publish with right, QoS", given, writer.publish("open/x", f"open {given}", given))
     writer.publish("shut/x", "secret", 1)
     print(reader.heard(writer, "open/end"))
-    reader.leave()
+    for topic in ("open/#", "shut/#", "#"):
+        reader.unsubscribe(topic)
     print("publish with right, nobody listening", writer.publish("open/x", "unheard", 1))
 
 

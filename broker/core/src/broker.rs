@@ -1,5 +1,6 @@
 //! The broker: what it owns, and the doors by which it is told things. What each packet means is in the files
-//! beside this one (`connect`, `publish`, `subscribe`, `ack`); how a message reaches a session is in `deliver`.
+//! beside this one (`connect`, `publish`, `subscribe`, `ack`); how a message reaches a session is in `deliver` and
+//! `courier`, and how long a session lasts in `lifetime`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

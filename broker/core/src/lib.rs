@@ -9,9 +9,11 @@
 mod ack;
 mod broker;
 mod connect;
+mod courier;
 mod deliver;
 mod filter_set;
 mod frames;
+mod lifetime;
 mod limits;
 mod link;
 mod message;

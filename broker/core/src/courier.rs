@@ -1,0 +1,287 @@
+//! Brings messages to one session after the other: onto its socket, into its queue, and on when there is room.
+
+use std::sync::Arc;
+
+use mqtt::{Ack, Packet, Properties, QoS, ReasonCode};
+
+use crate::frames::{Frames, Shape};
+use crate::message::{Item, Message};
+use crate::session::{InFlight, Online, Outgoing, Queued, Session};
+use crate::store::StoredMessage;
+use crate::subscriptions::Subscriber;
+use crate::{BACKLOG_BYTES_MAX, Broker, Event, Instant, Outbox, Settings, Stats, StoreOp};
+
+/// Brings messages to one session after the other; holds what they share.
+pub(crate) struct Courier<'a> {
+    pub now: Instant,
+    pub settings: &'a Settings,
+    pub stats: &'a mut Stats,
+    pub frames: &'a mut Frames,
+}
+
+impl Courier<'_> {
+    /// `true` if something was given to the store.
+    pub(crate) fn deliver(
+        &mut self,
+        session: &mut Session,
+        to: Subscriber,
+        item: &Item<'_>,
+        retain: bool,
+        message: &mut Option<Arc<Message>>,
+        out: &mut impl Outbox,
+    ) -> bool {
+        let qos = if self.settings.upgrade_outgoing_qos { to.options.qos } else { to.options.qos.min(item.qos) };
+        let retain = retain && to.options.retain_as_published;
+        if qos == QoS::AtMostOnce {
+            match session.on {
+                // Not before those that wait: each QoS of a topic has its order [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-6].
+                Some(_) if session.outgoing.as_ref().is_some_and(|outgoing| outgoing.queued_qos0 > 0) => {}
+                Some(on) => {
+                    self.send_qos0(on, item, retain, to.identifier, out);
+                    return false;
+                }
+                None if !self.settings.queue_qos0_messages => return false,
+                None => {}
+            }
+        }
+        let message = Arc::clone(message.get_or_insert_with(|| Message::keep(item)));
+        let queued =
+            Queued { message, entry: 0, is_stored: false, qos, retain, is_retained: false, identifier: to.identifier };
+        let outgoing = session.outgoing.get_or_insert_default();
+        if let Some(on) = session.on
+            && outgoing.queue.is_empty()
+            && outgoing.has_window(on.window)
+        {
+            if out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX {
+                return self.send_tracked(session, on, queued, out);
+            }
+            // No acknowledgement may be on its way that would bring it out of the queue.
+            out.tell_when_drained(on.link);
+        }
+        self.queue(session, queued, out)
+    }
+
+    /// Lets a message wait, if there is room for it. `true` if the store was told.
+    fn queue(&mut self, session: &mut Session, mut queued: Queued, out: &mut impl Outbox) -> bool {
+        let bytes = queued.message.payload().len();
+        if session.outgoing.as_deref().is_some_and(|outgoing| self.is_full(outgoing, bytes)) {
+            self.drop_expired(session, out);
+        }
+        let outgoing = session.outgoing.get_or_insert_default();
+        if self.is_full(outgoing, bytes) {
+            self.stats.publishes_dropped += 1;
+            if !std::mem::replace(&mut outgoing.told_full, true) {
+                out.tell(Event::QueueFull { client_id: &session.client_id });
+            }
+            return false;
+        }
+        let outlasts = queued.qos > QoS::AtMostOnce || self.settings.queue_qos0_messages;
+        if !(outlasts && session.expiry.is_durable()) {
+            outgoing.wait(queued);
+            return false;
+        }
+        queued.entry = outgoing.next_entry();
+        queued.is_stored = true;
+        let stored = stored(&queued, None);
+        outgoing.wait(queued);
+        Broker::keep(session, out, |number| StoreOp::Queued(number, stored))
+    }
+
+    /// Makes room at the head of the queue where messages have expired.
+    fn drop_expired(&mut self, session: &mut Session, out: &mut impl Outbox) {
+        while let Some(outgoing) = session.outgoing.as_deref_mut()
+            && outgoing.queue.front().is_some_and(|queued| self.has_expired(queued))
+            && let Some(queued) = outgoing.next_waiting()
+        {
+            self.stats.publishes_expired += 1;
+            done(session, &queued, out);
+        }
+    }
+
+    fn has_expired(&self, queued: &Queued) -> bool {
+        queued.message.expires_at().is_some_and(|at| at <= self.now)
+    }
+
+    fn is_full(&self, outgoing: &Outgoing, payload_bytes: usize) -> bool {
+        let waiting = outgoing.queue.len() - outgoing.queued_retained;
+        let (messages, bytes) = (self.settings.max_queued_messages, self.settings.max_queued_bytes);
+        (messages > 0 && waiting >= messages) || (bytes > 0 && outgoing.queued_bytes + payload_bytes > bytes)
+    }
+
+    fn send_qos0(&mut self, on: Online, item: &Item<'_>, retain: bool, identifier: u32, out: &mut impl Outbox) {
+        let identifier = if on.version.is_v5() { identifier } else { 0 };
+        let shape = Shape { version: on.version, qos: QoS::AtMostOnce, retain, identifier };
+        let room = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX;
+        match self.frames.get(item, shape, None, self.now) {
+            Some(frame) if room && on.takes(frame) => {
+                self.stats.publishes_sent += 1;
+                out.send(on.link, frame);
+            }
+            _ => self.stats.publishes_dropped += 1,
+        }
+    }
+
+    /// Sends a QoS 1 or 2 message and remembers it until it is acknowledged. `true` if the store was told.
+    fn send_tracked(&mut self, session: &mut Session, on: Online, mut queued: Queued, out: &mut impl Outbox) -> bool {
+        let outgoing = session.outgoing.get_or_insert_default();
+        let (id, issue) = outgoing.next_id();
+        let frame = self.frames.get(&queued.message.item(), shape(on, &queued), Some(id), self.now);
+        let Some(frame) = frame.filter(|frame| on.takes(frame)) else {
+            // Too large for this client: it is skipped, as if it had been delivered [5.0 MQTT-3.1.2-25].
+            self.stats.publishes_dropped += 1;
+            done(session, &queued, out);
+            return false;
+        };
+        self.stats.publishes_sent += 1;
+        let is_durable = session.expiry.is_durable();
+        let was_stored = queued.is_stored;
+        if is_durable && !was_stored {
+            if queued.entry == 0 {
+                queued.entry = outgoing.next_entry();
+            }
+            queued.is_stored = true;
+        }
+        let (qos, entry, whole) = (queued.qos, queued.entry, (!was_stored).then(|| stored(&queued, Some(id))));
+        outgoing.in_flight.push_back(InFlight { id, issue, released: false, queued });
+        Broker::keep(session, out, |number| match whole {
+            Some(whole) => StoreOp::Queued(number, whole),
+            None => StoreOp::Sent { session: number, entry, id, released: false },
+        });
+        hand_over(on, qos, is_durable, frame, out);
+        is_durable
+    }
+
+    /// Sends what was in flight on an earlier connection and then what waits, as far as window and socket have room.
+    pub(crate) fn pump(&mut self, session: &mut Session, out: &mut impl Outbox) {
+        let Some(on) = session.on else { return };
+        loop {
+            let Some(outgoing) = session.outgoing.as_deref_mut() else { return };
+            let next = outgoing.queue.front();
+            if next.is_none() && outgoing.to_repeat == 0 {
+                return;
+            }
+            if out.backlog_bytes(on.link) > BACKLOG_BYTES_MAX {
+                out.tell_when_drained(on.link);
+                return;
+            }
+            if outgoing.to_repeat > 0 {
+                if outgoing.in_flight.len() - outgoing.to_repeat >= usize::from(on.window) {
+                    return; // an acknowledgement makes room
+                }
+                self.repeat(session, on, out);
+                continue;
+            }
+            if next.is_some_and(|next| next.qos != QoS::AtMostOnce) && !outgoing.has_window(on.window) {
+                self.pump_qos0(session, on, out);
+                return; // an acknowledgement makes room for the others
+            }
+            let Some(queued) = outgoing.next_waiting() else { return };
+            if self.has_expired(&queued) {
+                self.stats.publishes_expired += 1;
+                done(session, &queued, out);
+            } else {
+                self.frames.begin();
+                self.send_waiting(session, on, queued, out);
+            }
+        }
+    }
+
+    fn send_waiting(&mut self, session: &mut Session, on: Online, queued: Queued, out: &mut impl Outbox) {
+        if queued.qos == QoS::AtMostOnce {
+            self.send_qos0(on, &queued.message.item(), queued.retain, queued.identifier, out);
+            done(session, &queued, out);
+        } else {
+            self.send_tracked(session, on, queued, out);
+        }
+    }
+
+    /// QoS 0 needs no window: what waits of it behind a full one is sent as far as the socket has room.
+    fn pump_qos0(&mut self, session: &mut Session, on: Online, out: &mut impl Outbox) {
+        let Some(outgoing) = session.outgoing.as_deref_mut().filter(|outgoing| outgoing.queued_qos0 > 0) else {
+            return;
+        };
+        let mut room = BACKLOG_BYTES_MAX.saturating_sub(out.backlog_bytes(on.link));
+        let taken = outgoing.take_waiting(|queued| {
+            let goes = queued.qos == QoS::AtMostOnce && room > 0;
+            if goes {
+                room = room.saturating_sub(queued.message.payload().len() + queued.message.topic().as_str().len());
+            }
+            goes
+        });
+        if outgoing.queued_qos0 > 0 {
+            out.tell_when_drained(on.link);
+        }
+        for queued in taken {
+            if self.has_expired(&queued) {
+                self.stats.publishes_expired += 1;
+                done(session, &queued, out);
+            } else {
+                self.frames.begin();
+                self.send_waiting(session, on, queued, out);
+            }
+        }
+    }
+
+    /// Sends the next in-flight message again: DUP set, or its PUBREL [3.1.1 MQTT-4.4.0-1, 5.0 MQTT-4.4.0-1].
+    fn repeat(&mut self, session: &mut Session, on: Online, out: &mut impl Outbox) {
+        let Some(outgoing) = session.outgoing.as_deref_mut() else { return };
+        let place = outgoing.in_flight.len() - outgoing.to_repeat;
+        let Some(held) = outgoing.in_flight.get(place) else { return };
+        if held.released {
+            outgoing.to_repeat -= 1;
+            let ack = Ack { packet_id: held.id, reason: ReasonCode::Success, properties: Properties::EMPTY };
+            let mut packet = Vec::new();
+            if Packet::PubRel(ack).encode(on.version, &mut packet).is_ok() {
+                out.acknowledge(on.link, &packet, held.queued.is_stored);
+            }
+            return;
+        }
+        self.frames.begin();
+        let frame = self.frames.get(&held.queued.message.item(), shape(on, &held.queued), Some(held.id), self.now);
+        if let Some(frame) = frame.filter(|frame| on.takes(frame)) {
+            outgoing.to_repeat -= 1;
+            let mut packet = frame.to_vec();
+            packet[0] |= 0b1000;
+            self.stats.publishes_sent += 1;
+            hand_over(on, held.queued.qos, held.queued.is_stored, &packet, out);
+        } else if let Some(held) = outgoing.take_in_flight(place) {
+            // This connection takes less than the one before: the message must not stand in the window for ever.
+            self.stats.publishes_dropped += 1;
+            done(session, &held.queued, out);
+        }
+    }
+}
+
+/// A QoS 2 message that is stored leaves when that is certain: a client holds its Packet Identifier from then on, and a
+/// broker that came back without it would send the message under another one, and use this one for another message.
+fn hand_over(on: Online, qos: QoS, is_stored: bool, packet: &[u8], out: &mut impl Outbox) {
+    if qos == QoS::ExactlyOnce && is_stored {
+        out.acknowledge(on.link, packet, true);
+    } else {
+        out.send(on.link, packet);
+    }
+}
+
+fn stored(queued: &Queued, sent_as: Option<mqtt::PacketId>) -> StoredMessage {
+    StoredMessage {
+        entry: queued.entry,
+        message: Arc::clone(&queued.message),
+        qos: queued.qos,
+        retain: queued.retain,
+        identifier: queued.identifier,
+        sent_as,
+        released: false,
+    }
+}
+
+fn shape(on: Online, queued: &Queued) -> Shape {
+    let identifier = if on.version.is_v5() { queued.identifier } else { 0 };
+    Shape { version: on.version, qos: queued.qos, retain: queued.retain, identifier }
+}
+
+/// The store need not keep `queued` any more.
+pub(crate) fn done(session: &Session, queued: &Queued, out: &mut impl Outbox) {
+    if queued.is_stored {
+        Broker::keep(session, out, |number| StoreOp::Done(number, queued.entry));
+    }
+}

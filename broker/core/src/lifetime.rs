@@ -1,0 +1,164 @@
+//! How long a session lasts: what becomes of it when its client leaves, its will, its end, and its coming back
+//! out of the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::session::{Expiry, InFlight, Outgoing, Queued, Session};
+use crate::store::{SessionNumber, StoredSession};
+use crate::subscriptions::Subscriber;
+use crate::timers::Due;
+use crate::{Broker, Event, Instant, Outbox, StoreOp};
+
+impl Broker {
+    /// What `persistent_client_expiration` leaves of a wish.
+    pub(crate) fn lasting(&self, wish: Expiry) -> Expiry {
+        let Some(limit) = self.settings.persistent_client_expiration_s else { return wish };
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX - 1);
+        match wish {
+            Expiry::AtDisconnect => wish,
+            Expiry::After(seconds) => Expiry::After(seconds.min(limit)),
+            Expiry::Never => Expiry::After(limit),
+        }
+    }
+
+    /// How long the session lasts from now on; `is_news`: something else of it has changed that is stored with it.
+    pub(crate) fn set_expiry(&mut self, key: u32, wish: Expiry, is_news: bool, out: &mut impl Outbox) {
+        let expiry = self.lasting(wish);
+        let session = &mut self.sessions[key as usize];
+        let (was, number) = (session.expiry, session.number);
+        session.expiry = expiry;
+        match (was.is_durable(), expiry) {
+            (_, Expiry::After(_) | Expiry::Never) if was != expiry || is_news => {
+                let expiry_s = if let Expiry::After(seconds) = expiry { seconds } else { u32::MAX };
+                let (client_id, username) = (Arc::clone(&session.client_id), session.username.clone());
+                out.store(StoreOp::Session { number, client_id, username, expiry_s });
+            }
+            (true, Expiry::AtDisconnect) => out.store(StoreOp::SessionGone(number)),
+            _ => {}
+        }
+    }
+
+    /// The client of a session is gone: its will, and how long the session stays.
+    pub(crate) fn leave(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        let session = &mut self.sessions[key as usize];
+        let lasts = match session.expiry {
+            Expiry::AtDisconnect => Some(Duration::ZERO),
+            Expiry::After(seconds) => Some(Duration::from_secs(seconds.into())),
+            Expiry::Never => None,
+        };
+        if let Some(will) = &session.will {
+            // A will comes no later than the end of its session [5.0 §3.1.3.2.2].
+            let delay = lasts.map_or(will.delay, |lasts| lasts.min(will.delay));
+            if delay.is_zero() {
+                self.publish_will(now, key, out);
+            } else {
+                session.will_at = Some(now + delay);
+                self.timers.set(now + delay, Due::Will(key));
+            }
+        }
+        match lasts {
+            Some(Duration::ZERO) => self.forget(key, out),
+            Some(lasts) => {
+                self.sessions[key as usize].ends_at = Some(now + lasts);
+                self.timers.set(now + lasts, Due::SessionEnd(key));
+            }
+            None => {}
+        }
+    }
+
+    /// A session that was away came to its end.
+    pub(crate) fn expire(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        self.publish_will(now, key, out);
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        out.tell(Event::SessionExpired { client_id: &session.client_id });
+        self.forget(key, out);
+    }
+
+    /// Forgets a session and all that was kept for it.
+    pub(crate) fn forget(&mut self, key: u32, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.try_remove(key as usize) else { return };
+        self.timers.unset(session.ends_at, Due::SessionEnd(key));
+        self.timers.unset(session.will_at, Due::Will(key));
+        for filter in session.subscriptions.iter() {
+            self.subscriptions.remove(filter, key);
+        }
+        if !session.subscriptions.is_empty() {
+            self.routes.changed();
+        }
+        self.by_client_id.remove(&session.client_id);
+        Self::keep(&session, out, StoreOp::SessionGone);
+    }
+
+    pub(crate) fn publish_will(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(will) = session.will.take() else { return };
+        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        let topic = will.message.topic();
+        // The right is asked for when the will is published: it may have been taken away since CONNECT.
+        let Some(grant) = self.acl.may_publish(client, topic) else {
+            out.tell(Event::PublishDenied {
+                client_id: &session.client_id,
+                topic: topic.as_str(),
+                qos: will.message.qos(),
+                payload_bytes: will.message.payload().len(),
+            });
+            return;
+        };
+        let mut item = will.message.item();
+        item.expires_at = will.expiry_s.map(|seconds| now + Duration::from_secs(seconds.into()));
+        let place = self.routes.place(topic, None);
+        self.route(now, &item, will.retain, grant, Some(key), place, out);
+    }
+
+    pub(crate) fn restore_session(&mut self, now: Instant, number: SessionNumber, stored: &StoredSession) {
+        let expiry = Expiry::from_interval(stored.expiry_s);
+        let mut outgoing = Outgoing::default();
+        for held in stored.messages.values() {
+            outgoing.last_entry = held.entry;
+            let queued = Queued {
+                message: Arc::clone(&held.message),
+                entry: held.entry,
+                is_stored: true,
+                qos: held.qos,
+                retain: held.retain,
+                is_retained: false,
+                identifier: held.identifier,
+            };
+            match held.sent_as {
+                Some(id) => {
+                    outgoing.in_flight.push_back(InFlight { id, issue: 0, released: held.released, queued });
+                    // More than a circle after issue 0: new identifiers are looked up among those restored,
+                    // and go on after the last of them.
+                    outgoing.issued = outgoing.issued.max(2 * mqtt::PacketId::COUNT + u64::from(id.get()));
+                }
+                None => outgoing.wait(queued),
+            }
+        }
+        let session = Session {
+            client_id: Arc::clone(&stored.client_id),
+            username: stored.username.clone(),
+            number,
+            on: None,
+            expiry,
+            ends_at: None,
+            will: None,
+            will_at: None,
+            subscriptions: stored.subscriptions.values().map(|s| s.filter.clone()).collect(),
+            awaiting_pubrel: stored.taken.clone(),
+            outgoing: (!stored.messages.is_empty()).then(|| Box::new(outgoing)),
+        };
+        let key = self.sessions.insert(session) as u32;
+        self.by_client_id.insert(Arc::clone(&stored.client_id), key);
+        for held in stored.subscriptions.values() {
+            let subscriber = Subscriber { session: key, options: held.options, identifier: held.identifier };
+            self.subscriptions.insert(held.filter.as_filter(), subscriber);
+        }
+        if let Expiry::After(seconds) = expiry {
+            let at = now + Duration::from_secs(seconds.into());
+            self.sessions[key as usize].ends_at = Some(at);
+            self.timers.set(at, Due::SessionEnd(key));
+        }
+        self.routes.changed();
+    }
+}
