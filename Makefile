@@ -16,7 +16,7 @@ help:
 run:
 	@tools/toolchain
 	@echo 'Building (a first build takes some minutes: OpenSSL is built from source too) ...'
-	@tools/again $(CARGO) build --bin nightjar
+	$(CARGO) build --bin nightjar
 	@exec target/debug/nightjar demo --dir var/demo --port $(PORT)
 
 test:
@@ -27,9 +27,9 @@ test:
 
 lint:
 	$(CARGO) fmt --all --check
-	@tools/again $(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
 bench:
 	@tools/toolchain
-	@tools/again $(CARGO) build --release --bin nightjar
+	$(CARGO) build --release --bin nightjar
 	@bench/compare
