@@ -293,6 +293,7 @@ fn core_settings(settings: &Settings) -> broker_core::Settings {
     broker_core::Settings {
         allow_duplicate_messages: settings.allow_duplicate_messages,
         max_inflight_messages: settings.max_inflight_messages,
+        max_inflight_bytes: usize::try_from(settings.max_inflight_bytes).unwrap_or(usize::MAX),
         max_queued_messages: settings.max_queued_messages as usize,
         max_queued_bytes: usize::try_from(settings.max_queued_bytes).unwrap_or(usize::MAX),
         queue_qos0_messages: settings.queue_qos0_messages,
@@ -300,6 +301,8 @@ fn core_settings(settings: &Settings) -> broker_core::Settings {
         max_packet_size: settings.max_packet_size,
         message_size_limit: settings.message_size_limit,
         retain_available: settings.retain_available,
+        check_retain_source: settings.check_retain_source,
+        sys_interval_s: settings.sys_interval_s,
         upgrade_outgoing_qos: settings.upgrade_outgoing_qos,
         persistent_client_expiration_s: settings.persistent_client_expiration_s,
         listeners: settings.listeners.iter().map(listener_settings).collect(),
@@ -316,6 +319,7 @@ fn listener_settings(listener: &Listener) -> ListenerSettings {
         versions: VersionSet { v31: versions.v31, v311: versions.v311, v5: versions.v5 },
         max_qos: QoS::from_u8(listener.max_qos).unwrap_or(QoS::ExactlyOnce),
         max_topic_alias: listener.max_topic_alias,
+        max_topic_alias_broker: listener.max_topic_alias_broker,
     }
 }
 

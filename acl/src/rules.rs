@@ -27,10 +27,17 @@ pub struct Client<'a> {
 
 /// Leave to publish to one topic.
 ///
-/// Only [`Acl::may_publish`] makes one, and the router takes nothing else, so no message can be
-/// routed without the rules having been asked.
+/// Only [`Acl::may_publish`] makes one for a client, and the router takes nothing else, so no client's message can
+/// be routed without the rules having been asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublishGrant(());
+
+impl PublishGrant {
+    /// For what the broker says itself (`$SYS`): the rules are about clients.
+    pub const fn of_the_broker() -> Self {
+        Self(())
+    }
+}
 
 /// Leave to be sent the messages of one topic. Only [`Acl::may_receive`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

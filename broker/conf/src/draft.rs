@@ -92,6 +92,7 @@ pub(crate) struct Global {
     pub(crate) max_connections: Written<i64>,
     pub(crate) max_inflight_messages: Written<i64>,
     pub(crate) max_queued_messages: Written<i64>,
+    pub(crate) max_inflight_bytes: Written<i64>,
     pub(crate) max_queued_bytes: Written<i64>,
     pub(crate) max_keepalive: Written<i64>,
     pub(crate) max_packet_size: Written<i64>,

@@ -31,7 +31,7 @@ pub struct Settings {
     pub global_max_connections: Option<u32>,
     /// Outgoing QoS 1 and 2 messages in flight per client; 0: no limit.
     pub max_inflight_messages: u16,
-    /// Bytes in flight per client; 0: no limit, and the only value carried out so far.
+    /// Bytes in flight per client; 0: no limit.
     pub max_inflight_bytes: u64,
     /// Messages waiting per client beyond those in flight; 0: no limit.
     pub max_queued_messages: u32,

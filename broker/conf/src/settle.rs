@@ -59,7 +59,7 @@ fn settings(
         check_retain_source: global.check_retain_source.or(false),
         global_max_connections: global.max_connections.limit(),
         max_inflight_messages: global.max_inflight_messages.number(20),
-        max_inflight_bytes: 0,
+        max_inflight_bytes: global.max_inflight_bytes.number(0),
         max_queued_messages: global.max_queued_messages.number(1_000),
         max_queued_bytes: global.max_queued_bytes.number(0),
         max_keepalive_s: global.max_keepalive.number(0),
@@ -420,7 +420,6 @@ mod tests {
             ("persistence_location /x", "m.conf:1: Warning: sessions and retained messages are kept in memory only"),
             ("retry_interval 5", "m.conf:1: Warning: The 'retry_interval' option is no longer available."),
             ("dhparamfile x", "m.conf:1: Warning: The 'dhparamfile' option is no longer required."),
-            ("sys_interval 60", "m.conf:1: 'sys_interval' is accepted"),
             ("listener 1\nrequire_certificate true", "m.conf:2: Warning: 'require_certificate' does nothing"),
             ("listener 1\npsk_hint x", "m.conf:2: Warning: 'psk_hint' is given without 'psk_file'"),
             ("listener 1\npsk_file x", "m.conf:2: Warning: 'psk_file' does nothing without 'psk_hint'"),
@@ -432,7 +431,7 @@ mod tests {
         }
         let once = told(&read("persistence true\npersistence_file x\nautosave_interval 1").expect("good"));
         assert_eq!(once.matches("in memory only").count(), 1, "{once}");
-        for silent in ["persistence false", "sys_interval 0", "websockets_log_level 0"] {
+        for silent in ["persistence false", "sys_interval 60", "websockets_log_level 0"] {
             let told = told(&read(&format!("{silent}\nlistener 1")).expect(silent));
             assert_eq!(told, "", "{silent}");
         }

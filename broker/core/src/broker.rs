@@ -65,8 +65,8 @@ impl Broker {
 
     /// Remembers what `store` holds. For a broker that was told nothing yet; every session is away at `now`.
     pub fn restore(&mut self, now: Instant, store: &MemoryStore) {
-        for message in store.retained() {
-            self.retained.set(Arc::clone(message));
+        for (message, publisher) in store.retained() {
+            self.retained.set(Arc::clone(message), Some(Arc::clone(publisher)));
         }
         for (number, stored) in store.sessions() {
             self.last_number = self.last_number.max(number);
@@ -236,9 +236,14 @@ impl Broker {
         self.sessions.len()
     }
 
-    /// Subscriptions of all sessions.
+    /// Subscriptions of all sessions, without the shared ones.
     pub const fn subscription_count(&self) -> usize {
         self.subscriptions.len()
+    }
+
+    /// Shared subscriptions of all sessions.
+    pub const fn shared_subscription_count(&self) -> usize {
+        self.subscriptions.shares.member_count()
     }
 
     /// Retained messages.
@@ -336,6 +341,7 @@ impl Broker {
         let LinkState::Client(key) = ended.state else { return };
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         session.on = None;
+        session.aliases = None;
         out.tell(Event::Disconnected {
             link,
             client_id: &session.client_id,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mqtt::{ConnAck, Connect, DecodeFault, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, ReasonCode};
 
+use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
 use crate::link::{LinkState, Trust};
 use crate::message::{Item, Message};
@@ -32,6 +33,8 @@ pub(crate) struct Login {
     expiry: Expiry,
     window: u16,
     packet_bytes_max: u32,
+    /// Topic Aliases that we may use towards it.
+    aliases_max: u16,
 }
 
 impl Broker {
@@ -153,6 +156,7 @@ impl Broker {
             expiry,
             window: connect.properties.receive_maximum().unwrap_or(u16::MAX).min(ours),
             packet_bytes_max: connect.properties.maximum_packet_size().unwrap_or(u32::MAX),
+            aliases_max: connect.properties.topic_alias_maximum().unwrap_or(0).min(listener.max_topic_alias_broker),
         })
     }
 
@@ -194,7 +198,7 @@ impl Broker {
             Some(key) if login.clean => {
                 // The old session ends now, and a will that waits for its delay comes no later [5.0 §3.1.3.2.2].
                 self.publish_will(now, key, out);
-                self.forget(key, out);
+                self.forget(now, key, out);
                 (self.begin(&login), false)
             }
             Some(key) => (key, true),
@@ -206,7 +210,11 @@ impl Broker {
         let another_user = session.username != login.username;
         session.on = Some(on);
         session.will = login.will.take();
-        session.username.clone_from(&login.username);
+        session.aliases = AliasTable::new(login.aliases_max);
+        if another_user {
+            session.username.clone_from(&login.username);
+            session.as_publisher = None;
+        }
         self.timers.unset(self.sessions[key as usize].ends_at.take(), Due::SessionEnd(key));
         self.timers.unset(self.sessions[key as usize].will_at.take(), Due::Will(key));
         self.set_expiry(key, login.expiry, another_user, out);
@@ -266,6 +274,8 @@ impl Broker {
             subscriptions: FilterSet::default(),
             awaiting_pubrel: Vec::new(),
             outgoing: None,
+            aliases: None,
+            as_publisher: None,
         }) as u32;
         self.by_client_id.insert(Arc::clone(&login.client_id), key);
         key
@@ -315,7 +325,6 @@ impl Broker {
         if listener.max_qos < mqtt::QoS::ExactlyOnce {
             granted.push(Property::MaximumQoS(listener.max_qos));
         }
-        granted.push(Property::SharedSubscriptionAvailable(false));
         granted
     }
 }

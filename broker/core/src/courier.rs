@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use mqtt::{Ack, Packet, Properties, QoS, ReasonCode};
 
+use crate::alias_table::{Alias, AliasTable};
 use crate::frames::{Frames, Shape};
 use crate::message::{Item, Message};
 use crate::session::{InFlight, Online, Outgoing, Queued, Session};
 use crate::store::StoredMessage;
-use crate::subscriptions::Subscriber;
+use crate::wanted::{Identifiers, Wanted};
 use crate::{BACKLOG_BYTES_MAX, Broker, Event, Instant, Outbox, Settings, Stats, StoreOp};
 
 /// Brings messages to one session after the other; holds what they share.
@@ -24,20 +25,20 @@ impl Courier<'_> {
     pub(crate) fn deliver(
         &mut self,
         session: &mut Session,
-        to: Subscriber,
+        wanted: Wanted<'_>,
         item: &Item<'_>,
         retain: bool,
         message: &mut Option<Arc<Message>>,
         out: &mut impl Outbox,
     ) -> bool {
-        let qos = if self.settings.upgrade_outgoing_qos { to.options.qos } else { to.options.qos.min(item.qos) };
-        let retain = retain && to.options.retain_as_published;
+        let qos = if self.settings.upgrade_outgoing_qos { wanted.qos } else { wanted.qos.min(item.qos) };
+        let retain = retain && wanted.retain_as_published;
         if qos == QoS::AtMostOnce {
             match session.on {
                 // Not before those that wait: each QoS of a topic has its order [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-6].
                 Some(_) if session.outgoing.as_ref().is_some_and(|outgoing| outgoing.queued_qos0 > 0) => {}
                 Some(on) => {
-                    self.send_qos0(on, item, retain, to.identifier, out);
+                    self.send_qos0(session, on, item, retain, &wanted.identifiers, out);
                     return false;
                 }
                 None if !self.settings.queue_qos0_messages => return false,
@@ -45,12 +46,20 @@ impl Courier<'_> {
             }
         }
         let message = Arc::clone(message.get_or_insert_with(|| Message::keep(item)));
-        let queued =
-            Queued { message, entry: 0, is_stored: false, qos, retain, is_retained: false, identifier: to.identifier };
+        let queued = Queued {
+            message,
+            entry: 0,
+            is_stored: false,
+            qos,
+            retain,
+            is_retained: false,
+            identifiers: wanted.identifiers,
+            share: wanted.share.cloned(),
+        };
         let outgoing = session.outgoing.get_or_insert_default();
         if let Some(on) = session.on
             && outgoing.queue.is_empty()
-            && outgoing.has_window(on.window)
+            && outgoing.has_window(on.window, self.settings.max_inflight_bytes)
         {
             if out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX {
                 return self.send_tracked(session, on, queued, out);
@@ -63,12 +72,11 @@ impl Courier<'_> {
 
     /// Lets a message wait, if there is room for it. `true` if the store was told.
     fn queue(&mut self, session: &mut Session, mut queued: Queued, out: &mut impl Outbox) -> bool {
-        let bytes = queued.message.payload().len();
-        if session.outgoing.as_deref().is_some_and(|outgoing| self.is_full(outgoing, bytes)) {
+        if session.outgoing.as_deref().is_some_and(|outgoing| self.is_full(outgoing)) {
             self.drop_expired(session, out);
         }
         let outgoing = session.outgoing.get_or_insert_default();
-        if self.is_full(outgoing, bytes) {
+        if self.is_full(outgoing) {
             self.stats.publishes_dropped += 1;
             if !std::mem::replace(&mut outgoing.told_full, true) {
                 out.tell(Event::QueueFull { client_id: &session.client_id });
@@ -102,20 +110,30 @@ impl Courier<'_> {
         queued.message.expires_at().is_some_and(|at| at <= self.now)
     }
 
-    fn is_full(&self, outgoing: &Outgoing, payload_bytes: usize) -> bool {
+    /// As mosquitto counts: the message that reaches the limit of bytes may go past it.
+    fn is_full(&self, outgoing: &Outgoing) -> bool {
         let waiting = outgoing.queue.len() - outgoing.queued_retained;
         let (messages, bytes) = (self.settings.max_queued_messages, self.settings.max_queued_bytes);
-        (messages > 0 && waiting >= messages) || (bytes > 0 && outgoing.queued_bytes + payload_bytes > bytes)
+        (messages > 0 && waiting >= messages) || (bytes > 0 && outgoing.queued_bytes >= bytes)
     }
 
-    fn send_qos0(&mut self, on: Online, item: &Item<'_>, retain: bool, identifier: u32, out: &mut impl Outbox) {
-        let identifier = if on.version.is_v5() { identifier } else { 0 };
-        let shape = Shape { version: on.version, qos: QoS::AtMostOnce, retain, identifier };
+    fn send_qos0(
+        &mut self,
+        session: &mut Session,
+        on: Online,
+        item: &Item<'_>,
+        retain: bool,
+        identifiers: &Identifiers,
+        out: &mut impl Outbox,
+    ) {
+        let alias = session.aliases.as_deref().map_or(Alias::None, |aliases| aliases.of(item.topic));
+        let shape = shape(on, QoS::AtMostOnce, retain, identifiers, alias);
         let room = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX;
         match self.frames.get(item, shape, None, self.now) {
             Some(frame) if room && on.takes(frame) => {
-                self.stats.publishes_sent += 1;
+                self.stats.sent_publish(item.payload, frame);
                 out.send(on.link, frame);
+                introduced(&mut session.aliases, item, alias);
             }
             _ => self.stats.publishes_dropped += 1,
         }
@@ -125,15 +143,22 @@ impl Courier<'_> {
     fn send_tracked(&mut self, session: &mut Session, on: Online, mut queued: Queued, out: &mut impl Outbox) -> bool {
         let outgoing = session.outgoing.get_or_insert_default();
         let (id, issue) = outgoing.next_id();
-        let frame = self.frames.get(&queued.message.item(), shape(on, &queued), Some(id), self.now);
+        let is_durable = session.expiry.is_durable();
+        let alias = match session.aliases.as_deref().map_or(Alias::None, |aliases| aliases.of(queued.message.topic())) {
+            // What waits for the store may be overtaken: what is sent meanwhile must not count on its alias.
+            Alias::Introduced(_) if is_durable && queued.qos == QoS::ExactlyOnce => Alias::None,
+            alias => alias,
+        };
+        let shape = shape(on, queued.qos, queued.retain, &queued.identifiers, alias);
+        let frame = self.frames.get(&queued.message.item(), shape, Some(id), self.now);
         let Some(frame) = frame.filter(|frame| on.takes(frame)) else {
             // Too large for this client: it is skipped, as if it had been delivered [5.0 MQTT-3.1.2-25].
             self.stats.publishes_dropped += 1;
             done(session, &queued, out);
             return false;
         };
-        self.stats.publishes_sent += 1;
-        let is_durable = session.expiry.is_durable();
+        self.stats.sent_publish(queued.message.payload(), frame);
+        introduced(&mut session.aliases, &queued.message.item(), alias);
         let was_stored = queued.is_stored;
         if is_durable && !was_stored {
             if queued.entry == 0 {
@@ -142,7 +167,7 @@ impl Courier<'_> {
             queued.is_stored = true;
         }
         let (qos, entry, whole) = (queued.qos, queued.entry, (!was_stored).then(|| stored(&queued, Some(id))));
-        outgoing.in_flight.push_back(InFlight { id, issue, released: false, queued });
+        outgoing.fly(InFlight { id, issue, released: false, queued });
         Broker::keep(session, out, |number| match whole {
             Some(whole) => StoreOp::Queued(number, whole),
             None => StoreOp::Sent { session: number, entry, id, released: false },
@@ -171,7 +196,9 @@ impl Courier<'_> {
                 self.repeat(session, on, out);
                 continue;
             }
-            if next.is_some_and(|next| next.qos != QoS::AtMostOnce) && !outgoing.has_window(on.window) {
+            if next.is_some_and(|next| next.qos != QoS::AtMostOnce)
+                && !outgoing.has_window(on.window, self.settings.max_inflight_bytes)
+            {
                 self.pump_qos0(session, on, out);
                 return; // an acknowledgement makes room for the others
             }
@@ -188,7 +215,7 @@ impl Courier<'_> {
 
     fn send_waiting(&mut self, session: &mut Session, on: Online, queued: Queued, out: &mut impl Outbox) {
         if queued.qos == QoS::AtMostOnce {
-            self.send_qos0(on, &queued.message.item(), queued.retain, queued.identifier, out);
+            self.send_qos0(session, on, &queued.message.item(), queued.retain, &queued.identifiers, out);
             done(session, &queued, out);
         } else {
             self.send_tracked(session, on, queued, out);
@@ -237,12 +264,14 @@ impl Courier<'_> {
             return;
         }
         self.frames.begin();
-        let frame = self.frames.get(&held.queued.message.item(), shape(on, &held.queued), Some(held.id), self.now);
+        let queued = &held.queued;
+        let shape = shape(on, queued.qos, queued.retain, &queued.identifiers, Alias::None);
+        let frame = self.frames.get(&queued.message.item(), shape, Some(held.id), self.now);
         if let Some(frame) = frame.filter(|frame| on.takes(frame)) {
             outgoing.to_repeat -= 1;
             let mut packet = frame.to_vec();
             packet[0] |= 0b1000;
-            self.stats.publishes_sent += 1;
+            self.stats.sent_publish(held.queued.message.payload(), &packet);
             hand_over(on, held.queued.qos, held.queued.is_stored, &packet, out);
         } else if let Some(held) = outgoing.take_in_flight(place) {
             // This connection takes less than the one before: the message must not stand in the window for ever.
@@ -268,15 +297,23 @@ fn stored(queued: &Queued, sent_as: Option<mqtt::PacketId>) -> StoredMessage {
         message: Arc::clone(&queued.message),
         qos: queued.qos,
         retain: queued.retain,
-        identifier: queued.identifier,
+        identifiers: queued.identifiers.clone(),
+        share: queued.share.clone(),
         sent_as,
         released: false,
     }
 }
 
-fn shape(on: Online, queued: &Queued) -> Shape {
-    let identifier = if on.version.is_v5() { queued.identifier } else { 0 };
-    Shape { version: on.version, qos: queued.qos, retain: queued.retain, identifier }
+fn shape(on: Online, qos: QoS, retain: bool, identifiers: &Identifiers, alias: Alias) -> Shape<'_> {
+    let identifiers = if on.version.is_v5() { identifiers.as_slice() } else { &[] };
+    Shape { version: on.version, qos, retain, identifiers, alias }
+}
+
+/// The client knows the alias of a topic from now on.
+fn introduced(aliases: &mut Option<Box<AliasTable>>, item: &Item<'_>, alias: Alias) {
+    if let Some(aliases) = aliases {
+        aliases.sent(item.topic, alias);
+    }
 }
 
 /// The store need not keep `queued` any more.

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use acl::PublishGrant;
+
 use crate::courier::{Courier, done};
 use crate::message::{Item, Message};
-use crate::subscriptions::Subscriber;
+use crate::routes::{Audience, SharedRoute};
+use crate::session::InFlight;
+use crate::subscriptions::{Found, Subscriber};
+use crate::wanted::Wanted;
 use crate::{Broker, Instant, Outbox, StoreOp};
-use acl::PublishGrant;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,38 +39,79 @@ impl Broker {
         let mut message = None;
         let mut reach = Reach::default();
         if retain && self.settings.retain_available {
-            reach.kept |= self.retain(item, &mut message, out);
+            reach.kept |= self.retain(item, from, &mut message, out);
         }
-        let Self { routes, subscriptions, sessions, acl, settings, .. } = self;
-        let audience = routes.subscribers(place, |topic| {
-            let mut audience = Vec::new();
-            subscriptions.matches(topic, &mut |subscriber| {
-                let session = &sessions[subscriber.session as usize];
-                let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
-                if acl.may_receive(client, topic).is_some() {
-                    audience.push(subscriber);
-                }
-            });
-            if !settings.allow_duplicate_messages {
-                one_copy_each(&mut audience);
-            }
-            audience.into()
-        });
+        let audience = self.audience(place);
         self.frames.begin();
-        for to in &*audience {
-            reach.wanted = true;
-            if to.options.no_local && from == Some(to.session) {
-                continue;
+        reach.wanted = !audience.each.is_empty() || !audience.groups.is_empty();
+        let mine = |to: &Subscriber| to.options.no_local && from == Some(to.session);
+        if self.settings.allow_duplicate_messages {
+            for to in audience.each.iter().filter(|to| !mine(to)) {
+                reach.kept |= self.hand(now, to.session, Wanted::by(to), item, retain, &mut message, out);
             }
-            let session = &mut self.sessions[to.session as usize];
-            let mut courier =
-                Courier { now, settings: &self.settings, stats: &mut self.stats, frames: &mut self.frames };
-            reach.kept |= courier.deliver(session, *to, item, retain, &mut message, out);
+        } else {
+            for same in audience.each.chunk_by(|one, other| one.session == other.session) {
+                if let Some(wanted) = Wanted::by_all(same.iter().filter(|to| !mine(to))) {
+                    reach.kept |= self.hand(now, same[0].session, wanted, item, retain, &mut message, out);
+                }
+            }
+        }
+        for shared in &audience.groups {
+            reach.kept |= self.share(now, shared, item, retain, &mut message, out);
         }
         reach
     }
 
-    fn retain(&mut self, item: &Item<'_>, message: &mut Option<Arc<Message>>, out: &mut impl Outbox) -> bool {
+    /// Who gets the messages of the topic at `place`.
+    fn audience(&mut self, place: usize) -> Arc<Audience> {
+        let Self { routes, subscriptions, sessions, acl, settings, .. } = self;
+        routes.audience(place, |topic| {
+            let may = |subscriber: &Subscriber| {
+                let session = &sessions[subscriber.session as usize];
+                acl.may_receive(session.as_client(), topic).is_some()
+            };
+            let (mut each, mut groups) = (Vec::new(), Vec::new());
+            subscriptions.matches(topic, &mut |found| match found {
+                Found::One(subscriber) if may(&subscriber) => each.push(subscriber),
+                Found::One(_) => {}
+                Found::Group(group) => {
+                    let members = subscriptions.shares.members(group).iter().copied().filter(may).collect();
+                    groups.push(SharedRoute { group, members });
+                }
+            });
+            groups.retain(|group| !group.members.is_empty());
+            if !settings.allow_duplicate_messages {
+                each.sort_by_key(|to| to.session);
+            }
+            Audience { each: each.into(), groups: groups.into() }
+        })
+    }
+
+    /// Brings a message to one session. `true` if the store was told.
+    #[allow(clippy::too_many_arguments)] // as `route`
+    pub(crate) fn hand(
+        &mut self,
+        now: Instant,
+        key: u32,
+        wanted: Wanted<'_>,
+        item: &Item<'_>,
+        retain: bool,
+        message: &mut Option<Arc<Message>>,
+        out: &mut impl Outbox,
+    ) -> bool {
+        let session = &mut self.sessions[key as usize];
+        let mut courier = Courier { now, settings: &self.settings, stats: &mut self.stats, frames: &mut self.frames };
+        courier.deliver(session, wanted, item, retain, message, out)
+    }
+
+    /// `true` if the store was told. What the broker says itself (`from` nobody) is not for the store.
+    fn retain(
+        &mut self,
+        item: &Item<'_>,
+        from: Option<u32>,
+        message: &mut Option<Arc<Message>>,
+        out: &mut impl Outbox,
+    ) -> bool {
         if item.payload.is_empty() {
             let had = self.retained.clear(item.topic);
             if had {
@@ -75,8 +120,10 @@ impl Broker {
             return had;
         }
         let message = message.get_or_insert_with(|| Message::keep(item));
-        self.retained.set(Arc::clone(message));
-        out.store(StoreOp::Retained(Arc::clone(message)));
+        let publisher = from.map(|key| self.sessions[key as usize].as_publisher());
+        self.retained.set(Arc::clone(message), publisher.clone());
+        let Some(publisher) = publisher else { return false };
+        out.store(StoreOp::Retained(Arc::clone(message), publisher));
         true
     }
 
@@ -92,16 +139,12 @@ impl Broker {
         let Self { sessions, acl, .. } = self;
         let Some(session) = sessions.get_mut(key as usize) else { return };
         let Some(mut outgoing) = session.outgoing.take() else { return };
-        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        let client = session.as_client();
         // Whoever has come back may read less than whoever left.
-        outgoing.in_flight.retain(|held| {
-            let stays = held.released || acl.may_receive(client, held.queued.message.topic()).is_some();
-            if !stays {
-                done(session, &held.queued, out);
-            }
-            stays
-        });
-        outgoing.to_repeat = outgoing.in_flight.len();
+        let gone = |held: &InFlight| !held.released && acl.may_receive(client, held.queued.message.topic()).is_none();
+        for held in outgoing.take_all_in_flight(gone) {
+            done(session, &held.queued, out);
+        }
         session.outgoing = Some(outgoing);
         self.pump(now, key, out);
     }
@@ -111,17 +154,11 @@ impl Broker {
         let Self { sessions, acl, stats, .. } = self;
         let Some(session) = sessions.get_mut(key as usize) else { return };
         let Some(mut outgoing) = session.outgoing.take() else { return };
-        let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        let client = session.as_client();
         for queued in outgoing.take_waiting(|queued| acl.may_receive(client, queued.message.topic()).is_none()) {
             stats.publishes_dropped += 1;
             done(session, &queued, out);
         }
         session.outgoing = Some(outgoing);
     }
-}
-
-/// Overlapping subscriptions of one session become one, at the highest QoS [3.1.1 §3.3.5, 5.0 §3.3.4].
-fn one_copy_each(audience: &mut Vec<Subscriber>) {
-    audience.sort_by_key(|to| (to.session, std::cmp::Reverse(to.options.qos)));
-    audience.dedup_by_key(|to| to.session);
 }

@@ -1,34 +1,48 @@
 //! A message's PUBLISH packet, encoded once for all who get the same bytes.
 //!
-//! Subscribers differ in protocol version, QoS, RETAIN and Subscription Identifier. For each mix that occurs the
-//! packet is encoded once; the Packet Identifier is then written into its place for each of them.
+//! Subscribers differ in protocol version, QoS and RETAIN. For each mix that occurs the packet is encoded once; the
+//! Packet Identifier is then written into its place for each of them. Who gets a Subscription Identifier or a Topic
+//! Alias gets a packet of her own.
 
 use mqtt::{PacketId, PropertiesBuf, Property, ProtocolVersion, Publish, QoS};
 
 use crate::Instant;
+use crate::alias_table::Alias;
 use crate::message::{Item, forwarded};
 
 /// What makes two subscribers' packets differ, but for the Packet Identifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape<'a> {
     pub version: ProtocolVersion,
     pub qos: QoS,
     pub retain: bool,
-    /// Subscription Identifier; 0 for none, and always 0 before 5.0.
-    pub identifier: u32,
+    /// Subscription Identifiers; never any before 5.0.
+    pub identifiers: &'a [u32],
+    /// Never one before 5.0.
+    pub alias: Alias,
 }
 
-impl Shape {
-    /// Shapes without an identifier have a place each; 3.1 and 3.1.1 share theirs.
-    const fn place(self) -> usize {
-        (self.version.is_v5() as usize * 3 + self.qos as usize) * 2 + self.retain as usize
+/// The place of a packet that is nobody else's.
+const OWN: usize = 12;
+
+impl Shape<'_> {
+    /// Shapes that may be shared have a place each; 3.1 and 3.1.1 share theirs.
+    fn place(self) -> usize {
+        if self.is_own() {
+            return OWN;
+        }
+        (usize::from(self.version.is_v5()) * 3 + self.qos as usize) * 2 + usize::from(self.retain)
+    }
+
+    fn is_own(self) -> bool {
+        !self.identifiers.is_empty() || self.alias != Alias::None
     }
 }
 
 /// The packets of the message being delivered.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    frames: [Frame; 13],
+    frames: [Frame; OWN + 1],
 }
 
 #[derive(Debug, Default)]
@@ -51,10 +65,15 @@ impl Frames {
 
     /// The packet for a subscriber; `None` if the message cannot be encoded for it (its properties grew past
     /// what a packet can hold).
-    pub(crate) fn get(&mut self, item: &Item<'_>, shape: Shape, id: Option<PacketId>, now: Instant) -> Option<&[u8]> {
-        let place = if shape.identifier == 0 { shape.place() } else { 12 };
-        let frame = &mut self.frames[place];
-        if !frame.fresh || shape.identifier != 0 {
+    pub(crate) fn get(
+        &mut self,
+        item: &Item<'_>,
+        shape: Shape<'_>,
+        id: Option<PacketId>,
+        now: Instant,
+    ) -> Option<&[u8]> {
+        let frame = &mut self.frames[shape.place()];
+        if !frame.fresh || shape.is_own() {
             frame.encode(item, shape, id, now)?;
         }
         if let (Some(at), Some(id)) = (frame.packet_id_at, id) {
@@ -65,7 +84,7 @@ impl Frames {
 }
 
 impl Frame {
-    fn encode(&mut self, item: &Item<'_>, shape: Shape, id: Option<PacketId>, now: Instant) -> Option<()> {
+    fn encode(&mut self, item: &Item<'_>, shape: Shape<'_>, id: Option<PacketId>, now: Instant) -> Option<()> {
         self.fresh = false;
         self.bytes.clear();
         if self.bytes.capacity() > KEPT_BYTES_MAX {
@@ -80,15 +99,18 @@ impl Frame {
                 let left_s = at.since(now).as_millis().div_ceil(1000);
                 properties.push(Property::MessageExpiryInterval(u32::try_from(left_s).unwrap_or(u32::MAX)));
             }
-            if shape.identifier != 0 {
-                properties.push(Property::SubscriptionIdentifier(shape.identifier));
+            if let Alias::Introduced(alias) | Alias::Alone(alias) = shape.alias {
+                properties.push(Property::TopicAlias(alias.get()));
+            }
+            for identifier in shape.identifiers {
+                properties.push(Property::SubscriptionIdentifier(*identifier));
             }
         }
         let publish = Publish {
             dup: false,
             qos: shape.qos,
             retain: shape.retain,
-            topic: Some(item.topic),
+            topic: (!matches!(shape.alias, Alias::Alone(_))).then_some(item.topic),
             packet_id: id,
             properties: properties.as_properties(),
             payload: item.payload,

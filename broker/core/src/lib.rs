@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod ack;
+mod alias_table;
 mod broker;
 mod connect;
 mod courier;
@@ -23,12 +24,15 @@ mod retained;
 mod routes;
 mod session;
 mod settings;
+mod shares;
+mod sharing;
 mod stats;
 mod store;
 mod subscribe;
 mod subscriptions;
 mod time;
 mod timers;
+mod wanted;
 mod will;
 
 pub use broker::Broker;
@@ -38,5 +42,6 @@ pub use message::Message;
 pub use outbox::{ClientFault, Credentials, End, Event, LinkId, Outbox, Refusal};
 pub use settings::{ListenerSettings, Settings, VersionSet};
 pub use stats::Stats;
-pub use store::{MemoryStore, SessionNumber, StoreOp, StoredMessage, StoredSession, StoredSubscription};
+pub use store::{MemoryStore, Publisher, SessionNumber, StoreOp, StoredMessage, StoredSession, StoredSubscription};
 pub use time::Instant;
+pub use wanted::Identifiers;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::session::{Expiry, InFlight, Outgoing, Queued, Session};
+use crate::sharing::inheritance;
 use crate::store::{SessionNumber, StoredSession};
 use crate::subscriptions::Subscriber;
 use crate::timers::Due;
@@ -58,13 +59,14 @@ impl Broker {
             }
         }
         match lasts {
-            Some(Duration::ZERO) => self.forget(key, out),
+            Some(Duration::ZERO) => return self.forget(now, key, out),
             Some(lasts) => {
                 self.sessions[key as usize].ends_at = Some(now + lasts);
                 self.timers.set(now + lasts, Due::SessionEnd(key));
             }
             None => {}
         }
+        self.hand_on_waiting(now, key, out);
     }
 
     /// A session that was away came to its end.
@@ -72,12 +74,13 @@ impl Broker {
         self.publish_will(now, key, out);
         let Some(session) = self.sessions.get(key as usize) else { return };
         out.tell(Event::SessionExpired { client_id: &session.client_id });
-        self.forget(key, out);
+        self.stats.sessions_expired += 1;
+        self.forget(now, key, out);
     }
 
-    /// Forgets a session and all that was kept for it.
-    pub(crate) fn forget(&mut self, key: u32, out: &mut impl Outbox) {
-        let Some(session) = self.sessions.try_remove(key as usize) else { return };
+    /// Forgets a session and all that was kept for it, but for what others of its groups may have.
+    pub(crate) fn forget(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        let Some(mut session) = self.sessions.try_remove(key as usize) else { return };
         self.timers.unset(session.ends_at, Due::SessionEnd(key));
         self.timers.unset(session.will_at, Due::Will(key));
         for filter in session.subscriptions.iter() {
@@ -88,6 +91,9 @@ impl Broker {
         }
         self.by_client_id.remove(&session.client_id);
         Self::keep(&session, out, StoreOp::SessionGone);
+        if let Some(outgoing) = session.outgoing.take() {
+            self.hand_on(now, inheritance(*outgoing), out);
+        }
     }
 
     pub(crate) fn publish_will(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
@@ -123,11 +129,12 @@ impl Broker {
                 qos: held.qos,
                 retain: held.retain,
                 is_retained: false,
-                identifier: held.identifier,
+                identifiers: held.identifiers.clone(),
+                share: held.share.clone(),
             };
             match held.sent_as {
                 Some(id) => {
-                    outgoing.in_flight.push_back(InFlight { id, issue: 0, released: held.released, queued });
+                    outgoing.fly(InFlight { id, issue: 0, released: held.released, queued });
                     // More than a circle after issue 0: new identifiers are looked up among those restored,
                     // and go on after the last of them.
                     outgoing.issued = outgoing.issued.max(2 * mqtt::PacketId::COUNT + u64::from(id.get()));
@@ -147,6 +154,8 @@ impl Broker {
             subscriptions: stored.subscriptions.values().map(|s| s.filter.clone()).collect(),
             awaiting_pubrel: stored.taken.clone(),
             outgoing: (!stored.messages.is_empty()).then(|| Box::new(outgoing)),
+            aliases: None,
+            as_publisher: None,
         };
         let key = self.sessions.insert(session) as u32;
         self.by_client_id.insert(Arc::clone(&stored.client_id), key);

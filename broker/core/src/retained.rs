@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mqtt::{TopicFilter, TopicName};
 
-use crate::{Instant, Message};
+use crate::{Instant, Message, Publisher};
 
 /// All retained messages.
 #[derive(Debug, Default)]
@@ -17,12 +17,20 @@ pub(crate) struct Retained {
 #[derive(Debug, Default)]
 struct Node {
     children: BTreeMap<Box<str>, Node>,
-    message: Option<Arc<Message>>,
+    message: Option<RetainedMessage>,
+}
+
+/// What a topic has.
+#[derive(Debug)]
+pub(crate) struct RetainedMessage {
+    pub message: Arc<Message>,
+    /// Who left it; `None`: the broker.
+    pub publisher: Option<Arc<Publisher>>,
 }
 
 impl Retained {
     /// Takes the place of what the topic had.
-    pub(crate) fn set(&mut self, message: Arc<Message>) {
+    pub(crate) fn set(&mut self, message: Arc<Message>, publisher: Option<Arc<Publisher>>) {
         let mut node = &mut self.root;
         for level in message.topic().as_str().split('/') {
             if !node.children.contains_key(level) {
@@ -34,7 +42,7 @@ impl Retained {
             };
         }
         self.count += usize::from(node.message.is_none());
-        node.message = Some(message);
+        node.message = Some(RetainedMessage { message, publisher });
     }
 
     /// Forgets what the topic had [3.1.1 MQTT-3.3.1-10, 5.0 MQTT-3.3.1-6]; `true` if it had something.
@@ -45,7 +53,7 @@ impl Retained {
     }
 
     /// Calls `found` for each message that `filter` matches and that has not expired at `now`.
-    pub(crate) fn matches(&self, filter: TopicFilter<'_>, now: Instant, found: &mut impl FnMut(&Arc<Message>)) {
+    pub(crate) fn matches(&self, filter: TopicFilter<'_>, now: Instant, found: &mut impl FnMut(&RetainedMessage)) {
         self.root.matches(Some(filter.as_str()), true, now, found);
     }
 
@@ -65,7 +73,7 @@ impl Node {
         removed
     }
 
-    fn matches(&self, rest: Option<&str>, at_root: bool, now: Instant, found: &mut impl FnMut(&Arc<Message>)) {
+    fn matches(&self, rest: Option<&str>, at_root: bool, now: Instant, found: &mut impl FnMut(&RetainedMessage)) {
         let Some(rest) = rest else {
             self.give(now, found);
             return;
@@ -102,11 +110,11 @@ impl Node {
         self.children.iter().filter(move |(level, _)| !(at_root && level.starts_with('$')))
     }
 
-    fn give(&self, now: Instant, found: &mut impl FnMut(&Arc<Message>)) {
-        if let Some(message) = &self.message
-            && message.expires_at().is_none_or(|at| at > now)
+    fn give(&self, now: Instant, found: &mut impl FnMut(&RetainedMessage)) {
+        if let Some(held) = &self.message
+            && held.message.expires_at().is_none_or(|at| at > now)
         {
-            found(message);
+            found(held);
         }
     }
 }
@@ -129,7 +137,9 @@ mod tests {
 
     fn found(retained: &Retained, filter: &str, now: Instant) -> Vec<String> {
         let mut topics = Vec::new();
-        retained.matches(TopicFilter::new(filter).unwrap(), now, &mut |m| topics.push(m.topic().as_str().to_owned()));
+        retained.matches(TopicFilter::new(filter).unwrap(), now, &mut |held| {
+            topics.push(held.message.topic().as_str().to_owned());
+        });
         topics
     }
 
@@ -148,7 +158,7 @@ mod tests {
     fn a_filter_finds_the_retained_messages_it_matches_parents_first() {
         let mut retained = Retained::default();
         for topic in ["a", "a/b", "a/b/c", "d", "/", "$SYS/x"] {
-            retained.set(message(topic, None));
+            retained.set(message(topic, None), None);
         }
         let now = Instant::default();
         for (filter, wanted) in ROWS {
@@ -159,7 +169,7 @@ mod tests {
     #[test]
     fn an_expired_message_is_not_given_and_a_cleared_one_leaves_nothing() {
         let mut retained = Retained::default();
-        retained.set(message("a/b", Some(Instant::from_millis(5))));
+        retained.set(message("a/b", Some(Instant::from_millis(5))), None);
         assert_eq!(found(&retained, "#", Instant::from_millis(4)), ["a/b"]);
         assert_eq!(found(&retained, "#", Instant::from_millis(5)), [] as [&str; 0]);
         assert!(retained.clear(TopicName::new("a/b").unwrap()));

@@ -23,13 +23,37 @@ pub(crate) struct Routes {
     topic_bytes: usize,
     /// Subscribers in all `routes`, each as often as it is there.
     subscribers: usize,
+    /// The audience of a route that was not asked for yet.
+    nobody: Arc<Audience>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Route {
     pub topic: TopicNameBuf,
     generation: u64,
-    subscribers: Arc<[Subscriber]>,
+    audience: Arc<Audience>,
+}
+
+/// Those who get the messages of a topic.
+#[derive(Debug, Default)]
+pub(crate) struct Audience {
+    /// Each of these does.
+    pub each: Box<[Subscriber]>,
+    /// One of each group does.
+    pub groups: Box<[SharedRoute]>,
+}
+
+/// A group, and those of its members whom the rules let read the topic.
+#[derive(Debug)]
+pub(crate) struct SharedRoute {
+    pub group: u32,
+    pub members: Box<[Subscriber]>,
+}
+
+impl Audience {
+    fn size(&self) -> usize {
+        self.each.len() + self.groups.iter().map(|group| 1 + group.members.len()).sum::<usize>()
+    }
 }
 
 impl Routes {
@@ -37,7 +61,14 @@ impl Routes {
     /// so that the same history gives the same answers whatever it is.
     pub(crate) fn new(seed: u64) -> Self {
         let state = SeedableRandomState::with_seed(seed, SharedSeed::global_fixed());
-        Self { places: HashMap::with_hasher(state), routes: Vec::new(), generation: 0, topic_bytes: 0, subscribers: 0 }
+        Self {
+            places: HashMap::with_hasher(state),
+            routes: Vec::new(),
+            generation: 0,
+            topic_bytes: 0,
+            subscribers: 0,
+            nobody: Arc::default(),
+        }
     }
 
     /// Forgets what was remembered: an answer may have changed.
@@ -70,25 +101,22 @@ impl Routes {
         let at = self.routes.len();
         self.places.insert(topic.as_str().into(), at);
         // No generation is u64::MAX: the route is made when it is first wanted.
-        self.routes.push(Route { topic: topic.into(), generation: u64::MAX, subscribers: Arc::new([]) });
+        let audience = Arc::clone(&self.nobody);
+        self.routes.push(Route { topic: topic.into(), generation: u64::MAX, audience });
         at
     }
 
-    /// The subscribers of the topic at `place`, made by `make` if what is remembered is too old.
-    pub(crate) fn subscribers(
-        &mut self,
-        place: usize,
-        make: impl FnOnce(TopicName<'_>) -> Arc<[Subscriber]>,
-    ) -> Arc<[Subscriber]> {
+    /// The audience of the topic at `place`, made by `make` if what is remembered is too old.
+    pub(crate) fn audience(&mut self, place: usize, make: impl FnOnce(TopicName<'_>) -> Audience) -> Arc<Audience> {
         let route = &mut self.routes[place];
         if route.generation == self.generation {
-            return Arc::clone(&route.subscribers);
+            return Arc::clone(&route.audience);
         }
-        let made = make(route.topic.as_name());
-        self.subscribers -= route.subscribers.len();
-        route.subscribers = Arc::clone(&made);
+        let made = Arc::new(make(route.topic.as_name()));
+        self.subscribers -= route.audience.size();
+        route.audience = Arc::clone(&made);
         route.generation = self.generation;
-        self.subscribers += made.len();
+        self.subscribers += made.size();
         if self.subscribers > ROUTED_SUBSCRIBERS_MAX {
             self.forget_subscribers();
         }
@@ -97,9 +125,8 @@ impl Routes {
 
     /// The topics keep their places: one of them is about to be delivered to.
     fn forget_subscribers(&mut self) {
-        let nobody: Arc<[Subscriber]> = Arc::new([]);
         for route in &mut self.routes {
-            route.subscribers = Arc::clone(&nobody);
+            route.audience = Arc::clone(&self.nobody);
             route.generation = u64::MAX;
         }
         self.subscribers = 0;
@@ -114,8 +141,10 @@ mod tests {
         TopicName::new(name).unwrap()
     }
 
-    fn audience(size: usize) -> Arc<[Subscriber]> {
-        vec![Subscriber { session: 7, options: mqtt::SubscriptionOptions::default(), identifier: 0 }; size].into()
+    fn audience(size: usize) -> Audience {
+        let subscriber = Subscriber { session: 7, options: mqtt::SubscriptionOptions::default(), identifier: 0 };
+        let shared = SharedRoute { group: 3, members: vec![subscriber; size / 2].into() };
+        Audience { each: vec![subscriber; size - size / 2].into(), groups: vec![shared].into() }
     }
 
     #[test]
@@ -123,10 +152,10 @@ mod tests {
         let mut routes = Routes::new(1);
         let a = routes.place(topic("a"), None);
         assert_eq!(routes.place(topic("a"), Some(a + 1)), a);
-        assert_eq!(routes.subscribers(a, |_| audience(2)).len(), 2);
-        assert_eq!(routes.subscribers(a, |_| panic!("it is remembered")).len(), 2);
+        assert_eq!(routes.audience(a, |_| audience(2)).size(), 3);
+        assert_eq!(routes.audience(a, |_| panic!("it is remembered")).size(), 3);
         routes.changed();
-        assert_eq!(routes.subscribers(a, |_| audience(0)).len(), 0);
+        assert_eq!(routes.audience(a, |_| Audience::default()).size(), 0);
         assert_eq!(routes.subscribers, 0);
     }
 
@@ -136,9 +165,9 @@ mod tests {
         let long = "x".repeat(60_000);
         for n in 0..200 {
             let place = routes.place(topic(&format!("{long}{n}")), None);
-            routes.subscribers(place, |_| audience(50_000));
+            routes.audience(place, |_| audience(50_000));
             let topic_bytes: usize = routes.routes.iter().map(|route| route.topic.as_str().len()).sum();
-            let subscribers: usize = routes.routes.iter().map(|route| route.subscribers.len()).sum();
+            let subscribers: usize = routes.routes.iter().map(|route| route.audience.size()).sum();
             assert!(topic_bytes <= ROUTED_TOPIC_BYTES_MAX && routes.topic_bytes == topic_bytes, "{n}: {topic_bytes}");
             assert!(subscribers <= ROUTED_SUBSCRIBERS_MAX && routes.subscribers == subscribers, "{n}: {subscribers}");
         }

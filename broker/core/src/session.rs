@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use mqtt::{PacketId, ProtocolVersion, QoS};
 
+use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
-use crate::store::SessionNumber;
+use crate::store::{Publisher, SessionNumber};
+use crate::wanted::Identifiers;
 use crate::will::Will;
 use crate::{Instant, LinkId, Message};
 
@@ -32,6 +34,23 @@ pub(crate) struct Session {
     pub awaiting_pubrel: Vec<PacketId>,
     /// Made when the first message has to wait for an acknowledgement or for room.
     pub outgoing: Option<Box<Outgoing>>,
+    /// The Topic Aliases towards its connection, if that takes any.
+    pub aliases: Option<Box<AliasTable>>,
+    /// Who it is to the retained messages it leaves; made when it leaves the first.
+    pub as_publisher: Option<Arc<Publisher>>,
+}
+
+impl Session {
+    /// As the rules know it.
+    pub(crate) fn as_client(&self) -> acl::Client<'_> {
+        acl::Client { client_id: &self.client_id, username: self.username.as_deref() }
+    }
+
+    /// As retained messages remember it.
+    pub(crate) fn as_publisher(&mut self) -> Arc<Publisher> {
+        let made = || Arc::new(Publisher { client_id: Arc::clone(&self.client_id), username: self.username.clone() });
+        Arc::clone(self.as_publisher.get_or_insert_with(made))
+    }
 }
 
 /// What of a connection is needed for every delivery.
@@ -83,6 +102,8 @@ pub(crate) struct Outgoing {
     /// Packet Identifiers given so far.
     pub issued: u64,
     pub in_flight: VecDeque<InFlight>,
+    /// Payload bytes in `in_flight`.
+    pub in_flight_bytes: usize,
     /// How many at the end of `in_flight` this connection has not been sent yet: the window and the socket
     /// of a client that came back have their limits for repeats too.
     pub to_repeat: usize,
@@ -111,7 +132,9 @@ pub(crate) struct Queued {
     pub retain: bool,
     /// Sent because of a SUBSCRIBE, not of a PUBLISH.
     pub is_retained: bool,
-    pub identifier: u32,
+    pub identifiers: Identifiers,
+    /// The whole filter of the shared subscription that it was sent for.
+    pub share: Option<Arc<str>>,
 }
 
 /// A message of QoS 1 or 2 that was sent and not acknowledged to the end.
@@ -196,16 +219,42 @@ impl Outgoing {
         self.queued_qos0 -= usize::from(queued.qos == QoS::AtMostOnce);
     }
 
-    /// Whether one more message may be in flight where the client takes `window` of them.
-    pub(crate) fn has_window(&self, window: u16) -> bool {
-        self.to_repeat == 0 && self.in_flight.len() < usize::from(window)
+    /// Whether one more message may be in flight where the client takes `window` of them and we send it `bytes_max`
+    /// (0: no limit). One that begins below the limit may go past it, as mosquitto has it.
+    pub(crate) fn has_window(&self, window: u16, bytes_max: usize) -> bool {
+        self.to_repeat == 0
+            && self.in_flight.len() < usize::from(window)
+            && (bytes_max == 0 || self.in_flight_bytes < bytes_max)
+    }
+
+    /// A message goes out and is remembered.
+    pub(crate) fn fly(&mut self, message: InFlight) {
+        self.in_flight_bytes += message.queued.message.payload().len();
+        self.in_flight.push_back(message);
     }
 
     pub(crate) fn take_in_flight(&mut self, place: usize) -> Option<InFlight> {
         if place + self.to_repeat >= self.in_flight.len() {
             self.to_repeat = self.to_repeat.saturating_sub(1);
         }
-        self.in_flight.remove(place)
+        let taken = self.in_flight.remove(place)?;
+        self.in_flight_bytes -= taken.queued.message.payload().len();
+        Some(taken)
+    }
+
+    /// Takes out those in flight that are `wanted`; both parts keep their order. For a session without connection.
+    pub(crate) fn take_all_in_flight(&mut self, mut wanted: impl FnMut(&InFlight) -> bool) -> Vec<InFlight> {
+        let mut taken = Vec::new();
+        for held in std::mem::take(&mut self.in_flight) {
+            if wanted(&held) {
+                self.in_flight_bytes -= held.queued.message.payload().len();
+                taken.push(held);
+            } else {
+                self.in_flight.push_back(held);
+            }
+        }
+        self.to_repeat = self.in_flight.len();
+        taken
     }
 
     /// The place of an in-flight message; acknowledgements come in order, so it is mostly the first.

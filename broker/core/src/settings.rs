@@ -9,9 +9,11 @@ pub struct Settings {
     pub allow_duplicate_messages: bool,
     /// QoS 1 and 2 messages in flight to one client; 0: as many as there are Packet Identifiers.
     pub max_inflight_messages: u16,
+    /// Bytes of payload in flight to one client; 0: no limit. The message that reaches it may go past it.
+    pub max_inflight_bytes: usize,
     /// QoS 1 and 2 messages that wait for one client beyond those in flight; 0: no limit.
     pub max_queued_messages: usize,
-    /// Bytes of payload that wait for one client; 0: no limit.
+    /// Bytes of payload that wait for one client; 0: no limit. The message that reaches it may go past it.
     pub max_queued_bytes: usize,
     /// QoS 0 messages wait for durable sessions that are away.
     pub queue_qos0_messages: bool,
@@ -23,6 +25,10 @@ pub struct Settings {
     pub message_size_limit: u32,
     /// Whether messages may be retained.
     pub retain_available: bool,
+    /// Ask for the publisher's right again before a retained message is sent.
+    pub check_retain_source: bool,
+    /// Seconds between two rounds of `$SYS` messages; 0: none.
+    pub sys_interval_s: u16,
     /// Deliver at the subscription's QoS even if it is above the message's.
     pub upgrade_outgoing_qos: bool,
     /// Durable sessions end this many seconds after their client left; `None`: as the client asked.
@@ -36,6 +42,7 @@ impl Default for Settings {
         Self {
             allow_duplicate_messages: true,
             max_inflight_messages: 20,
+            max_inflight_bytes: 0,
             max_queued_messages: 1000,
             max_queued_bytes: 0,
             queue_qos0_messages: false,
@@ -43,6 +50,8 @@ impl Default for Settings {
             max_packet_size: 2_000_000,
             message_size_limit: 0,
             retain_available: true,
+            check_retain_source: false,
+            sys_interval_s: 0,
             upgrade_outgoing_qos: false,
             persistent_client_expiration_s: None,
             listeners: vec![ListenerSettings::default()],
@@ -68,6 +77,8 @@ pub struct ListenerSettings {
     pub max_qos: QoS,
     /// Topic aliases that a client may use.
     pub max_topic_alias: u16,
+    /// Topic aliases that we use towards a client, if it takes as many.
+    pub max_topic_alias_broker: u16,
 }
 
 impl Default for ListenerSettings {
@@ -80,6 +91,7 @@ impl Default for ListenerSettings {
             versions: VersionSet::default(),
             max_qos: QoS::ExactlyOnce,
             max_topic_alias: crate::TOPIC_ALIASES_MAX,
+            max_topic_alias_broker: crate::TOPIC_ALIASES_MAX,
         }
     }
 }

@@ -11,8 +11,18 @@ pub struct Stats {
     pub publishes_dropped: u64,
     /// Messages whose expiry came before their delivery.
     pub publishes_expired: u64,
+    /// Durable sessions that came to their end while their client was away.
+    pub sessions_expired: u64,
     /// Clients let in.
     pub connects: u64,
     /// Clients refused.
     pub refusals: u64,
+}
+
+impl Stats {
+    /// A PUBLISH packet went to a client.
+    pub(crate) const fn sent_publish(&mut self, payload: &[u8], packet: &[u8]) {
+        let _ = (payload, packet);
+        self.publishes_sent += 1;
+    }
 }

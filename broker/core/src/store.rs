@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mqtt::{PacketId, QoS, SubscriptionOptions, TopicFilterBuf, TopicNameBuf};
 
-use crate::Message;
+use crate::{Identifiers, Message};
 
 /// A durable session in the store. Numbers are not used again while the store lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,9 +55,26 @@ pub enum StoreOp {
     /// The client released it.
     Released(SessionNumber, PacketId),
     /// The topic's retained message is this one now.
-    Retained(Arc<Message>),
+    Retained(Arc<Message>, Arc<Publisher>),
     /// The topic has no retained message now.
     RetainedGone(TopicNameBuf),
+}
+
+/// Who left a retained message: whose right to publish it counts as long as it is there (`check_retain_source`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// Client Identifier.
+    pub client_id: Arc<str>,
+    /// User Name.
+    pub username: Option<Box<str>>,
+}
+
+impl Publisher {
+    /// Whether the rules would let it publish to `topic` today.
+    pub(crate) fn may_still(&self, acl: &acl::Acl, topic: mqtt::TopicName<'_>) -> bool {
+        let client = acl::Client { client_id: &self.client_id, username: self.username.as_deref() };
+        acl.may_publish(client, topic).is_some()
+    }
 }
 
 /// A subscription as stored.
@@ -82,8 +99,10 @@ pub struct StoredMessage {
     pub qos: QoS,
     /// RETAIN as it is delivered.
     pub retain: bool,
-    /// Subscription Identifier; 0 for none.
-    pub identifier: u32,
+    /// Subscription Identifiers.
+    pub identifiers: Identifiers,
+    /// The whole filter of the shared subscription that it was sent for.
+    pub share: Option<Arc<str>>,
     /// Its Packet Identifier, once it was sent.
     pub sent_as: Option<PacketId>,
     /// PUBREC came.
@@ -111,7 +130,7 @@ pub struct StoredSession {
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     sessions: BTreeMap<SessionNumber, StoredSession>,
-    retained: BTreeMap<TopicNameBuf, Arc<Message>>,
+    retained: BTreeMap<TopicNameBuf, (Arc<Message>, Arc<Publisher>)>,
 }
 
 impl MemoryStore {
@@ -127,8 +146,8 @@ impl MemoryStore {
             StoreOp::SessionGone(number) => {
                 self.sessions.remove(&number);
             }
-            StoreOp::Retained(message) => {
-                self.retained.insert(message.topic().into(), message);
+            StoreOp::Retained(message, publisher) => {
+                self.retained.insert(message.topic().into(), (message, publisher));
             }
             StoreOp::RetainedGone(topic) => {
                 self.retained.remove(&topic);
@@ -152,9 +171,9 @@ impl MemoryStore {
         self.sessions.iter().map(|(number, session)| (*number, session))
     }
 
-    /// The retained messages.
-    pub fn retained(&self) -> impl Iterator<Item = &Arc<Message>> {
-        self.retained.values()
+    /// The retained messages, and who left each.
+    pub fn retained(&self) -> impl Iterator<Item = (&Arc<Message>, &Arc<Publisher>)> {
+        self.retained.values().map(|(message, publisher)| (message, publisher))
     }
 }
 
@@ -190,7 +209,7 @@ impl StoredSession {
                 }
             }
             // Of the store as a whole, carried out there.
-            StoreOp::Session { .. } | StoreOp::SessionGone(_) | StoreOp::Retained(_) | StoreOp::RetainedGone(_) => {}
+            StoreOp::Session { .. } | StoreOp::SessionGone(_) | StoreOp::Retained(..) | StoreOp::RetainedGone(_) => {}
         }
     }
 }

@@ -8,9 +8,11 @@ use mqtt::{
 };
 
 use crate::publish::is_too_deep;
+use crate::retained::RetainedMessage;
 use crate::session::Queued;
 use crate::store::StoredSubscription;
 use crate::subscriptions::Subscriber;
+use crate::wanted::Identifiers;
 use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, RETAINED_QUEUED_MAX, StoreOp};
 
 impl Broker {
@@ -27,6 +29,10 @@ impl Broker {
         let mut promises = false;
         for (filter, options) in subscribe.filters {
             check_levels(filter)?;
+            // Who shares a message cannot ask not to get his own [5.0 MQTT-3.8.3-4].
+            if options.no_local && filter.shared().is_some() {
+                return Err(ClientFault::Unexpected("a shared subscription with No Local"));
+            }
             let (reason, kept) = self.subscribe(now, link, key, filter, options, identifier, out);
             reasons.push(reason);
             promises |= kept;
@@ -57,9 +63,6 @@ impl Broker {
         identifier: u32,
         out: &mut impl Outbox,
     ) -> (ReasonCode, bool) {
-        if filter.as_str().starts_with("$share/") {
-            return (ReasonCode::SharedSubscriptionsNotSupported, false);
-        }
         let session = &mut self.sessions[key as usize];
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
         if self.acl.may_subscribe(client, filter).is_none() {
@@ -78,6 +81,8 @@ impl Broker {
             StoreOp::Subscribed(number, StoredSubscription { filter: filter.into(), options, identifier })
         });
         let wants_retained = match options.retain_handling {
+            // A shared subscription is sent none [5.0 §4.8.2].
+            _ if filter.shared().is_some() => false,
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => is_new,
             RetainHandling::DoNotSend => false,
@@ -107,8 +112,12 @@ impl Broker {
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
         let outlasts = session.expiry.is_durable();
         let held = &mut session.outgoing;
-        retained.matches(filter, now, &mut |message| {
+        retained.matches(filter, now, &mut |RetainedMessage { message, publisher }| {
             if acl.may_receive(client, message.topic()).is_none() {
+                return;
+            }
+            if settings.check_retain_source && publisher.as_ref().is_some_and(|by| !by.may_still(acl, message.topic()))
+            {
                 return;
             }
             let outgoing = held.get_or_insert_default();
@@ -126,7 +135,8 @@ impl Broker {
                 qos: if upgrades { options.qos } else { options.qos.min(message.qos()) },
                 retain: true,
                 is_retained: true,
-                identifier,
+                identifiers: Identifiers::of(identifier),
+                share: None,
             });
         });
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use mqtt::{SubscriptionOptions, TopicFilter, TopicName};
 
+use crate::shares::Shares;
+
 /// One session's wish for the filter it stands at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Subscriber {
@@ -18,6 +20,7 @@ pub(crate) struct Subscriber {
 pub(crate) struct SubscriptionTree {
     root: Node,
     count: usize,
+    pub shares: Shares,
 }
 
 #[derive(Debug, Default)]
@@ -25,23 +28,43 @@ struct Node {
     children: BTreeMap<Box<str>, Node>,
     /// By session: a filter that every client has must not make each of them look through all the others.
     subscribers: Vec<Subscriber>,
+    /// The groups that share this filter, by Share Name.
+    #[allow(clippy::box_collection)] // a pointer for the many that have none
+    groups: Option<Box<BTreeMap<Box<str>, u32>>>,
+}
+
+/// What a topic finds in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A subscription of one session.
+    One(Subscriber),
+    /// A group, of which one member gets the message.
+    Group(u32),
+}
+
+/// The place of a session in a list that is sorted by sessions.
+pub(crate) fn place_of(subscribers: &[Subscriber], session: u32) -> Result<usize, usize> {
+    subscribers.binary_search_by_key(&session, |held| held.session)
 }
 
 impl SubscriptionTree {
     /// Adds or replaces; `true` if the session did not have this filter.
     pub(crate) fn insert(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) -> bool {
-        let mut node = &mut self.root;
-        for level in filter.as_str().split('/') {
-            // Looked up first: an entry would need a level of its own even where there is one.
-            if !node.children.contains_key(level) {
-                node.children.insert(level.into(), Node::default());
-            }
-            node = match node.children.get_mut(level) {
-                Some(child) => child,
-                None => return false, // was inserted above
+        let (share_name, inner) = unshared(filter);
+        let Some(node) = self.root.grow(inner) else { return false };
+        if let Some(name) = share_name {
+            let groups = node.groups.get_or_insert_default();
+            let group = match groups.get(name) {
+                Some(group) => *group,
+                None => {
+                    let group = self.shares.found(filter);
+                    groups.insert(name.into(), group);
+                    group
+                }
             };
+            return self.shares.join(group, subscriber);
         }
-        match node.subscribers.binary_search_by_key(&subscriber.session, |held| held.session) {
+        match place_of(&node.subscribers, subscriber.session) {
             Ok(at) => {
                 node.subscribers[at] = subscriber;
                 false
@@ -60,44 +83,101 @@ impl SubscriptionTree {
 
     /// Takes out; `true` if it was there. Levels that nobody needs any more go with it.
     pub(crate) fn remove(&mut self, filter: TopicFilter<'_>, session: u32) -> bool {
-        let removed = self.root.remove(filter.as_str().split('/'), session);
-        self.count -= usize::from(removed);
+        let (share_name, inner) = unshared(filter);
+        let leaving = Leaving { session, share_name };
+        let removed = self.root.remove(inner.as_str().split('/'), leaving, &mut self.shares);
+        self.count -= usize::from(removed && share_name.is_none());
         removed
     }
 
     /// Calls `found` for every subscription that `topic` matches [5.0 §4.7].
-    pub(crate) fn matches(&self, topic: TopicName<'_>, found: &mut impl FnMut(Subscriber)) {
+    pub(crate) fn matches(&self, topic: TopicName<'_>, found: &mut impl FnMut(Found)) {
         let levels = topic.as_str();
         // A wildcard at the first level does not match `$`-topics [3.1.1 MQTT-4.7.2-1, 5.0 MQTT-4.7.2-1].
         self.root.matches(Some(levels), !levels.starts_with('$'), found);
     }
 
+    /// The group of a shared subscription's filter, while it has members.
+    pub(crate) fn group(&self, filter: TopicFilter<'_>) -> Option<u32> {
+        let (share_name, inner) = unshared(filter);
+        let mut node = &self.root;
+        for level in inner.as_str().split('/') {
+            node = node.children.get(level)?;
+        }
+        node.groups.as_deref()?.get(share_name?).copied()
+    }
+
+    /// Subscriptions that are not shared.
     pub(crate) const fn len(&self) -> usize {
         self.count
     }
 }
 
+/// The Share Name, if there is one, and the filter that topics are held against.
+fn unshared(filter: TopicFilter<'_>) -> (Option<&str>, TopicFilter<'_>) {
+    filter.shared().map_or((None, filter), |(name, inner)| (Some(name), inner))
+}
+
+/// Whose subscription is taken out.
+#[derive(Clone, Copy)]
+struct Leaving<'a> {
+    session: u32,
+    share_name: Option<&'a str>,
+}
+
 impl Node {
-    fn remove<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>, session: u32) -> bool {
-        let Some(level) = levels.next() else {
-            let place = self.subscribers.binary_search_by_key(&session, |held| held.session);
-            return place.map(|at| self.subscribers.remove(at)).is_ok();
-        };
+    /// The node of `filter`, made if it is not there.
+    fn grow(&mut self, filter: TopicFilter<'_>) -> Option<&mut Self> {
+        let mut node = self;
+        for level in filter.as_str().split('/') {
+            // Looked up first: an entry would need a level of its own even where there is one.
+            if !node.children.contains_key(level) {
+                node.children.insert(level.into(), Self::default());
+            }
+            node = node.children.get_mut(level)?;
+        }
+        Some(node)
+    }
+
+    fn remove<'a>(
+        &mut self,
+        mut levels: impl Iterator<Item = &'a str>,
+        leaving: Leaving<'_>,
+        shares: &mut Shares,
+    ) -> bool {
+        let Some(level) = levels.next() else { return self.take_out(leaving, shares) };
         let Some(child) = self.children.get_mut(level) else { return false };
-        let removed = child.remove(levels, session);
-        if child.children.is_empty() && child.subscribers.is_empty() {
+        let removed = child.remove(levels, leaving, shares);
+        if child.children.is_empty() && child.subscribers.is_empty() && child.groups.is_none() {
             self.children.remove(level);
         }
         removed
     }
 
-    fn matches(&self, rest: Option<&str>, wildcards: bool, found: &mut impl FnMut(Subscriber)) {
+    fn take_out(&mut self, Leaving { session, share_name }: Leaving<'_>, shares: &mut Shares) -> bool {
+        let Some(name) = share_name else {
+            let place = place_of(&self.subscribers, session);
+            return place.map(|at| self.subscribers.remove(at)).is_ok();
+        };
+        let Some(groups) = &mut self.groups else { return false };
+        let Some(group) = groups.get(name).copied() else { return false };
+        let had = shares.leave(group, session);
+        if shares.dissolve_if_empty(group) {
+            groups.remove(name);
+            if groups.is_empty() {
+                self.groups = None;
+            }
+        }
+        had
+    }
+
+    fn matches(&self, rest: Option<&str>, wildcards: bool, found: &mut impl FnMut(Found)) {
         // `#` stands for the parent level too [5.0 §4.7.1.2].
         if wildcards && let Some(all) = self.children.get("#") {
-            all.subscribers.iter().copied().for_each(&mut *found);
+            all.give(found);
         }
         let Some(rest) = rest else {
-            self.subscribers.iter().copied().for_each(found);
+            self.give(found);
             return;
         };
         let (level, below) = match rest.split_once('/') {
@@ -111,6 +191,12 @@ impl Node {
             child.matches(below, true, found);
         }
     }
+
+    fn give(&self, found: &mut impl FnMut(Found)) {
+        self.subscribers.iter().copied().map(Found::One).for_each(&mut *found);
+        let groups = self.groups.iter().flat_map(|groups| groups.values());
+        groups.copied().map(Found::Group).for_each(found);
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +209,10 @@ mod tests {
 
     fn matched(tree: &SubscriptionTree, topic: &str) -> Vec<u32> {
         let mut found = Vec::new();
-        tree.matches(TopicName::new(topic).unwrap(), &mut |s| found.push(s.session));
+        tree.matches(TopicName::new(topic).unwrap(), &mut |s| match s {
+            Found::One(subscriber) => found.push(subscriber.session),
+            Found::Group(group) => found.extend(tree.shares.members(group).iter().map(|member| member.session)),
+        });
         found.sort_unstable();
         found
     }
@@ -167,5 +256,21 @@ mod tests {
         assert!(!tree.remove(filter, 2));
         assert!(tree.root.children.is_empty());
         assert_eq!(tree.len(), 0);
+    }
+
+    #[test]
+    fn a_shared_filter_stands_where_the_filter_inside_stands_and_leaves_nothing_behind() {
+        let mut tree = SubscriptionTree::default();
+        let [g, h] = ["$share/g/a/+", "$share/h/a/+"].map(|filter| TopicFilter::new(filter).unwrap());
+        assert!(tree.insert(g, subscriber(1)) && tree.insert(g, subscriber(2)) && tree.insert(h, subscriber(1)));
+        assert!(tree.insert(TopicFilter::new("a/+").unwrap(), subscriber(3)));
+        assert_eq!(matched(&tree, "a/b"), [1, 1, 2, 3]);
+        assert_eq!(matched(&tree, "$share/g/a/b"), [] as [u32; 0]);
+        assert_eq!((tree.len(), tree.shares.member_count()), (1, 3));
+        assert!(tree.group(g).is_some() && tree.group(g) != tree.group(h));
+        assert!(tree.remove(g, 1) && !tree.remove(g, 1) && tree.remove(g, 2) && tree.remove(h, 1));
+        assert_eq!((tree.group(g), matched(&tree, "a/b")), (None, vec![3]));
+        assert!(tree.remove(TopicFilter::new("a/+").unwrap(), 3));
+        assert!(tree.root.children.is_empty());
     }
 }

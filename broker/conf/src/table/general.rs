@@ -2,7 +2,7 @@
 
 use super::{Carry, OptionSpec, PLAIN, Reload, Takes};
 use crate::draft::Draft;
-use crate::fault::{Level, shown};
+use crate::fault::shown;
 use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
 use crate::{Fault, values};
 
@@ -82,7 +82,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535 seconds; 0 for none" },
         default: "10",
         means: "How often the $SYS topics are published.",
-        carry: Carry::Own(sys_interval),
+        carry: Carry::Int(|draft| &mut draft.global.sys_interval),
         ..PLAIN
     },
     OptionSpec {
@@ -186,15 +186,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 
 fn include_dir(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
     draft.include_dir = Some(text_of(option.name, line, VALUE_BYTES_MAX)?.to_owned());
-    Ok(())
-}
-
-fn sys_interval(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    let seconds = values::integer(option, line)?;
-    draft.global.sys_interval = draft.located(seconds).into();
-    if seconds != 0 {
-        draft.warn(Level::Notice, "'sys_interval' is accepted, but nightjar publishes no $SYS topics yet.");
-    }
     Ok(())
 }
 

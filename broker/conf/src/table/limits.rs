@@ -39,7 +39,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Int { min: 0, max: i64::MAX, words: "a number of bytes; 0 for no limit" },
         default: "0",
         reload: Reload::No,
-        means: "Bytes under way to one client at a time.",
+        means: "Bytes of payload under way to one client at a time; the message that reaches it may go past it.",
+        carry: Carry::Int(|draft| &mut draft.global.max_inflight_bytes),
         ..PLAIN
     },
     OptionSpec {

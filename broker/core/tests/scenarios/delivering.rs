@@ -90,15 +90,15 @@ fn a_queue_takes_so_many_messages_and_then_drops_the_new_ones() {
 }
 
 #[test]
-fn a_queue_takes_so_many_bytes_and_room_that_is_made_is_used() {
+fn a_queue_takes_messages_until_so_many_bytes_wait_and_room_that_is_made_is_used() {
     let settings = Settings { max_queued_bytes: 10, ..open_settings() };
     let (mut world, a, b) = pair(settings, durable(V311, "b"), 1);
     world.lose(b);
-    for payload in ["12345", "123456", "1234", "1", "1"] {
+    for payload in ["12345", "123456", "1234", "1"] {
         world.publish(a, 1, 9, "t", payload);
     }
     let b = world.connect_again(durable(V311, "b"));
-    let wanted = ["PUBLISH t 12345 q1 id1", "PUBLISH t 1234 q1 id2", "PUBLISH t 1 q1 id3"];
+    let wanted = ["PUBLISH t 12345 q1 id1", "PUBLISH t 123456 q1 id2"];
     assert_eq!(world.heard(b), wanted);
     assert_eq!(world.broker.stats().publishes_dropped, 2);
     world.lose(b);
@@ -108,6 +108,20 @@ fn a_queue_takes_so_many_bytes_and_room_that_is_made_is_used() {
     }
     assert_eq!(world.broker.stats().publishes_dropped, 3);
     assert_eq!(world.told(), ["b full"], "told again after it was empty");
+}
+
+#[test]
+fn so_many_bytes_are_in_flight_and_the_message_that_reaches_the_limit_may_go_past_it() {
+    let settings = Settings { max_inflight_bytes: 10, ..open_settings() };
+    let (mut world, a, b) = pair(settings, hello(V311, "b"), 1);
+    for payload in ["123456", "abcdefgh", "third", "fourth"] {
+        world.publish(a, 1, 9, "t", payload);
+    }
+    assert_eq!(world.heard(b), ["PUBLISH t 123456 q1 id1", "PUBLISH t abcdefgh q1 id2"]);
+    world.puback(b, 2);
+    assert_eq!(world.heard(b), ["PUBLISH t third q1 id3"]);
+    world.puback(b, 1);
+    assert_eq!(world.heard(b), ["PUBLISH t fourth q1 id4"]);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 #![allow(clippy::option_map_unit_fn)] // `x.map(|x| push(x))`: a line for each property of a packet
 
 mod acknowledging;
+mod aliases;
 mod connecting;
 mod delivering;
 mod keeping;
 mod publishing;
 mod retaining;
+mod sharing;
 mod simulation;
 mod subscribing;
 mod wills;

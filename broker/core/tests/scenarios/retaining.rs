@@ -115,3 +115,29 @@ fn many_retained_messages_come_as_window_and_socket_have_room() {
     assert_eq!(heard.len(), 80, "max_queued_messages is for what is published, not for what is asked for");
     assert_eq!(heard[79], "PUBLISH t/099 x q1 id100 retain");
 }
+
+#[test]
+fn with_check_retain_source_a_message_goes_with_its_publishers_right_also_after_a_restart() {
+    let (both, reader) = ("user u\ntopic readwrite #\nuser v\ntopic read #\n", "user v\ntopic read #\n");
+    for (check_retain_source, wanted) in [(true, 0), (false, 1)] {
+        let settings = Settings { check_retain_source, ..open_settings() };
+        let acl = |rules: &str| acl::Acl::parse(rules.as_bytes()).unwrap();
+        let mut world = World::ruled(settings.clone(), acl(both));
+        let a = world.connect(Hello { username: Some("u"), ..hello(V311, "a") });
+        world.retain(a, 0, 0, "t", "x");
+        let hello_b = Hello { username: Some("v"), ..hello(V311, "b") };
+        let b = world.connect(hello_b);
+        assert_eq!(subscribed_as(&mut world, b), 1);
+        world.set_acl(reader);
+        assert_eq!(subscribed_as(&mut world, b), wanted);
+        let mut world = world.restart(settings, acl(reader));
+        let b = world.connect(hello_b);
+        assert_eq!(subscribed_as(&mut world, b), wanted, "after a restart");
+    }
+}
+
+/// How many retained messages come.
+fn subscribed_as(world: &mut World, link: broker_core::LinkId) -> usize {
+    world.subscribe(link, "#", at(0));
+    world.heard(link).len() - 1
+}

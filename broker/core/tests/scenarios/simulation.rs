@@ -321,7 +321,7 @@ impl History {
             }
         }
         self.retained.clear();
-        for message in self.world.desk.store.retained() {
+        for (message, _) in self.world.desk.store.retained() {
             let n = number(message.payload());
             self.retained.insert(self.published[n].topic, n);
         }
@@ -578,7 +578,7 @@ impl History {
             assert!(kept.0.is_empty() && kept.1.is_empty(), "{} keeps {kept:?}", session.client_id);
         }
         let stored: BTreeMap<_, _> =
-            self.world.desk.store.retained().map(|m| (m.topic().as_str(), number(m.payload()))).collect();
+            self.world.desk.store.retained().map(|(m, _)| (m.topic().as_str(), number(m.payload()))).collect();
         assert_eq!(stored, self.retained, "retained");
         assert_eq!(self.world.broker.retained_count(), self.retained.len());
         for c in 0..CLIENTS {

@@ -145,6 +145,7 @@ pub(crate) struct Hello<'a> {
     pub password: Option<&'a str>,
     pub window: Option<u16>,
     pub packet_bytes_max: Option<u32>,
+    pub aliases_max: Option<u16>,
     pub method: Option<&'a str>,
     pub will: Option<Testament<'a>>,
     pub trust: Trust,
@@ -177,6 +178,7 @@ pub(crate) fn hello(version: ProtocolVersion, id: &str) -> Hello<'_> {
         password: None,
         window: None,
         packet_bytes_max: None,
+        aliases_max: None,
         method: None,
         will: None,
         trust: Trust::Stranger,
@@ -258,6 +260,7 @@ impl World {
             hello.expiry_s.map(|s| properties.push(Property::SessionExpiryInterval(s)));
             hello.window.map(|n| properties.push(Property::ReceiveMaximum(n)));
             hello.packet_bytes_max.map(|n| properties.push(Property::MaximumPacketSize(n)));
+            hello.aliases_max.map(|n| properties.push(Property::TopicAliasMaximum(n)));
             hello.method.map(|m| properties.push(Property::AuthenticationMethod(m)));
             hello.will.map(|w| will_properties.push(Property::WillDelayInterval(w.delay_s)));
         }
@@ -497,6 +500,7 @@ impl World {
     pub(crate) fn assert_empty(&self) {
         assert_eq!(self.broker.session_count(), 0, "sessions");
         assert_eq!(self.broker.subscription_count(), 0, "subscriptions");
+        assert_eq!(self.broker.shared_subscription_count(), 0, "shared subscriptions");
         assert_eq!(self.broker.clients().count(), 0, "clients");
         assert_eq!(self.broker.next_deadline(), None, "timers");
         assert_eq!(self.desk.store.sessions().count(), 0, "stored sessions");
@@ -533,6 +537,7 @@ pub(crate) fn words(version: ProtocolVersion, bytes: &[u8]) -> String {
                 let _ = match property {
                     Property::MessageExpiryInterval(s) => write!(words, " expiry={s}"),
                     Property::SubscriptionIdentifier(n) => write!(words, " sub={n}"),
+                    Property::TopicAlias(n) => write!(words, " alias={n}"),
                     other => write!(words, " {other:?}"),
                 };
             }
