@@ -9,6 +9,7 @@ mod cli;
 mod config_files;
 mod demo;
 mod gateway_cmd;
+mod heap;
 mod init;
 mod logging;
 mod passwd;

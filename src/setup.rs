@@ -52,6 +52,7 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
         connection_messages: settings.log.connection_messages,
         connections_max: settings.global_max_connections,
         strangers_max: broker::STRANGERS_MAX,
+        heap: crate::heap::bytes,
     })
 }
 

@@ -38,6 +38,8 @@ pub struct Appliance {
     pub connections_max: Option<u32>,
     /// Connections that are not let in yet: [`crate::STRANGERS_MAX`], or fewer.
     pub strangers_max: usize,
+    /// Bytes of memory that the process uses, and the most that it ever used, for `$SYS`.
+    pub heap: fn() -> (u64, u64),
 }
 
 /// What was read again, to count from now on.
@@ -145,6 +147,10 @@ impl Appliance {
                 strangers: Strangers::default(),
                 now: started,
                 tells_connections: self.connection_messages,
+                bytes_received: 0,
+                bytes_sent: 0,
+                sockets_opened: 0,
+                heap: self.heap,
             },
             poll,
             listeners: self.listeners,

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use broker_core::{Credentials, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
+use broker_core::{Credentials, EdgeCounts, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
 use slab::Slab;
 
 use crate::connection::{Connection, Stage};
@@ -44,6 +44,14 @@ pub(crate) struct Desk {
     pub now: Instant,
     /// mosquitto's `connection_messages`.
     pub tells_connections: bool,
+    /// Since the start, as clients see them: after decryption, before encryption.
+    pub bytes_received: u64,
+    /// See `bytes_received`.
+    pub bytes_sent: u64,
+    /// Connections taken since the start.
+    pub sockets_opened: u64,
+    /// Bytes of memory in use, and the most there were.
+    pub heap: fn() -> (u64, u64),
 }
 
 impl Desk {
@@ -228,6 +236,23 @@ impl Outbox for Desk {
         if self.tells_connections || !is_of_a_connection {
             let peer = link.and_then(|link| self.get(link)).and_then(|connection| connection.peer);
             lines::event(&event, peer);
+        }
+    }
+
+    fn counts(&self) -> EdgeCounts {
+        let (heap_bytes, heap_bytes_most) = (self.heap)();
+        let waiting = self.connections.iter().map(|(_, connection)| &connection.out);
+        let (waiting_packets, waiting_bytes) =
+            waiting.fold((0, 0), |(packets, bytes), out| (packets + out.packets() as u64, bytes + out.len() as u64));
+        EdgeCounts {
+            bytes_received: self.bytes_received,
+            bytes_sent: self.bytes_sent,
+            sockets_opened: self.sockets_opened,
+            sockets: self.connections.len() as u64,
+            waiting_packets,
+            waiting_bytes,
+            heap_bytes,
+            heap_bytes_most,
         }
     }
 

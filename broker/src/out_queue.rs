@@ -62,8 +62,9 @@ impl OutQueue {
         // What was taken is given back before the buffer would have to grow, once it is at least half: moving the
         // rest for less would cost more than it gains where much waits and little is taken at a time.
         if self.taken >= self.len() && self.bytes.len() + packet.len() > self.bytes.capacity() {
-            self.bytes.drain(..self.taken);
-            self.taken = 0;
+            let whole = self.packet_at();
+            self.bytes.drain(..whole);
+            self.taken -= whole;
         }
         self.bytes.extend_from_slice(packet);
     }
@@ -79,6 +80,30 @@ impl OutQueue {
         self.replies.older as usize + self.replies.newer as usize
     }
 
+    /// Where the packet that is leaving begins. The buffer is cut there and nowhere else, so its first byte always
+    /// begins a packet.
+    fn packet_at(&self) -> usize {
+        let mut at = 0;
+        while at < self.taken {
+            match packet_len(&self.bytes[at..]) {
+                Some(len) if at + len <= self.taken => at += len,
+                Some(_) => break,
+                None => return self.taken, // does not come up: only whole packets are pushed
+            }
+        }
+        at
+    }
+
+    /// Packets that have not left whole.
+    pub(crate) fn packets(&self) -> usize {
+        let (mut at, mut count) = (self.packet_at(), 0);
+        while let Some(len) = packet_len(&self.bytes[at..]) {
+            at += len;
+            count += 1;
+        }
+        count
+    }
+
     pub(crate) fn waiting(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
@@ -92,6 +117,11 @@ impl OutQueue {
             spares.give_back(std::mem::take(&mut self.bytes));
         }
     }
+}
+
+/// Length of the packet at the front of `bytes`.
+fn packet_len(bytes: &[u8]) -> Option<usize> {
+    mqtt::next_frame(bytes, 0).ok().flatten().map(|frame| frame.len)
 }
 
 /// Buffers between two uses.
@@ -132,6 +162,32 @@ mod tests {
         assert_eq!(sent, wanted);
         assert!(queue.is_empty());
         assert_eq!(queue.bytes.capacity(), 0, "an idle connection keeps no buffer");
+    }
+
+    #[test]
+    fn packets_that_have_not_left_whole_are_counted_wherever_the_buffer_was_cut() {
+        let (mut queue, mut spares) = (OutQueue::default(), Spares::default());
+        let (mut ends, mut pushed, mut taken) = (Vec::new(), 0, 0);
+        for round in 0..500_usize {
+            let payload = vec![b'x'; round * 7 % 300];
+            let mut packet = vec![0x30];
+            let remaining = payload.len() + 3;
+            if remaining < 128 {
+                packet.push(remaining as u8);
+            } else {
+                packet.extend_from_slice(&[remaining as u8 & 0x7F | 0x80, (remaining >> 7) as u8]);
+            }
+            packet.extend_from_slice(&[0, 1, b't']);
+            packet.extend_from_slice(&payload);
+            queue.push(&packet, &mut spares);
+            pushed += packet.len();
+            ends.push(pushed);
+            let count = (round * 11 % 331).min(queue.len());
+            queue.took(count, &mut spares);
+            taken += count;
+            let wanted = ends.iter().filter(|end| **end > taken).count();
+            assert_eq!(queue.packets(), wanted, "in round {round}");
+        }
     }
 
     #[test]

@@ -56,6 +56,8 @@ impl Reactor {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
+        let now = self.now();
+        self.core.start(now, &mut self.desk);
         loop {
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -143,7 +145,8 @@ impl Reactor {
                     }
                     if let Some(settings) = loaded.settings {
                         self.packet_bytes_max = settings.max_packet_size;
-                        self.core.set_settings(settings);
+                        let now = self.now();
+                        self.core.set_settings(now, settings, &mut self.desk);
                     }
                     tracing::info!(target: "information",
                         "Reloaded: passwords, rules, keys and certificates are those of the files now.");
@@ -236,6 +239,7 @@ impl Reactor {
             self.desk.connections.remove(at);
             return;
         }
+        self.desk.sockets_opened += 1;
         self.connected[usize::from(listener)] += u32::from(peer.is_some());
         let (now, at) = (self.now(), at as u32);
         self.core.open(now, LinkId(at), Door { listener, trust });
@@ -299,6 +303,7 @@ impl Reactor {
             let outcome = connection.transport.read(&mut scratch);
             match outcome {
                 Ok(Progress::Some(count)) => {
+                    self.desk.bytes_received += count as u64;
                     let is_all = !to_the_end && count < scratch.len() && connection.transport.short_read_is_all();
                     self.take_read(at, &scratch[..count]);
                     self.scratch = scratch;
@@ -596,6 +601,7 @@ impl Reactor {
         while !connection.out.is_empty() {
             match connection.transport.write(connection.out.waiting()) {
                 Ok(Progress::Some(count)) => {
+                    self.desk.bytes_sent += count as u64;
                     connection.out.took(count, &mut self.desk.spares);
                     if connection.is_unheard && !connection.has_too_many_replies() {
                         connection.is_unheard = false;

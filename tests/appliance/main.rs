@@ -18,3 +18,4 @@ mod operations;
 mod refusals;
 mod scenarios;
 mod strangers;
+mod sys;

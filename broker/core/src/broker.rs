@@ -15,6 +15,8 @@ use crate::retained::Retained;
 use crate::routes::Routes;
 use crate::session::{Expiry, Session};
 use crate::subscriptions::SubscriptionTree;
+use crate::sys::Sys;
+use crate::tally::Tally;
 use crate::timers::{Due, Timers};
 use crate::{
     ClientFault, Door, End, Event, Instant, LOGIN_TIME_MAX, LinkId, MemoryStore, Outbox, Refusal, SessionNumber,
@@ -41,6 +43,10 @@ pub struct Broker {
     pub(crate) stats: Stats,
     pub(crate) last_number: SessionNumber,
     pub(crate) scratch: Vec<u8>,
+    pub(crate) kept: Tally,
+    pub(crate) sys: Sys,
+    /// Clients that are connected.
+    pub(crate) connected: u64,
 }
 
 impl Broker {
@@ -60,6 +66,9 @@ impl Broker {
             stats: Stats::default(),
             last_number: SessionNumber::default(),
             scratch: Vec::new(),
+            kept: Tally::default(),
+            sys: Sys::default(),
+            connected: 0,
         }
     }
 
@@ -100,12 +109,16 @@ impl Broker {
     pub fn handle(&mut self, now: Instant, link: LinkId, packet: Packet<'_>, out: &mut impl Outbox) {
         let Some(state) = self.links.get_mut(link.0 as usize).and_then(Option::as_mut) else { return };
         state.heard_at = now;
+        self.stats.packets_received += 1;
         let handled = match (&state.state, packet) {
             (LinkState::Client(key), packet) => {
                 let key = *key;
                 self.handle_client(now, link, key, packet, out)
             }
-            (LinkState::New, Packet::Connect(connect)) => self.on_connect(now, link, &connect, out),
+            (LinkState::New, Packet::Connect(connect)) => {
+                self.stats.connect_packets += 1;
+                self.on_connect(now, link, &connect, out)
+            }
             (LinkState::New, _) => Err(ClientFault::Unexpected("a packet before CONNECT")),
             (LinkState::AwaitingVerdict(_), _) => Err(ClientFault::Unexpected("a packet before CONNACK")),
         };
@@ -184,6 +197,7 @@ impl Broker {
                     }
                     self.publish_will(now, key, out);
                 }
+                Due::Sys => self.say_changes(now, out),
             }
         }
     }
@@ -199,9 +213,10 @@ impl Broker {
     }
 
     /// Other settings count from now on. Listeners keep their numbers.
-    pub fn set_settings(&mut self, settings: Settings) {
+    pub fn set_settings(&mut self, now: Instant, settings: Settings, out: &mut impl Outbox) {
         self.settings = settings;
         self.routes.changed();
+        self.schedule_sys(now, out);
     }
 
     /// Lets the client of `link` go because the operator's rules no longer let it in.
@@ -282,6 +297,7 @@ impl Broker {
         self.scratch.clear();
         // Our own replies are small: they can always be encoded.
         if packet.encode(version, &mut self.scratch).is_ok() {
+            self.stats.packets_sent += 1;
             out.send(link, &self.scratch);
         }
     }
@@ -291,6 +307,7 @@ impl Broker {
         let version = self.version(link);
         self.scratch.clear();
         if packet.encode(version, &mut self.scratch).is_ok() {
+            self.stats.packets_sent += 1;
             out.acknowledge(link, &self.scratch, promises);
         }
     }
@@ -342,6 +359,7 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         session.on = None;
         session.aliases = None;
+        self.connected -= 1;
         out.tell(Event::Disconnected {
             link,
             client_id: &session.client_id,

@@ -12,6 +12,7 @@ use crate::link::{LinkState, Trust};
 use crate::message::{Item, Message};
 use crate::publish::is_too_deep;
 use crate::session::{Expiry, Online, Session};
+use crate::tally::Counted;
 use crate::timers::Due;
 use crate::will::Will;
 use crate::{Broker, CLIENT_ID_BYTES_MAX, ClientFault, Credentials, End, Event, Instant, LinkId, Outbox, Refusal};
@@ -125,13 +126,16 @@ impl Broker {
             Some(will) if will.qos > listener.max_qos => return Err(Refusal::WillQoS),
             Some(will) if will_bytes_max > 0 && will.payload.len() > will_bytes_max => return Err(Refusal::WillSize),
             Some(will) => Some(Box::new(Will {
-                message: Message::keep(&Item {
-                    topic: will.topic,
-                    payload: will.payload,
-                    properties: will.properties,
-                    expires_at: None,
-                    qos: will.qos,
-                }),
+                message: Message::keep(
+                    &Item {
+                        topic: will.topic,
+                        payload: will.payload,
+                        properties: will.properties,
+                        expires_at: None,
+                        qos: will.qos,
+                    },
+                    Counted::not(),
+                ),
                 retain: will.retain,
                 delay: Duration::from_secs(will.properties.will_delay_interval().unwrap_or(0).into()),
                 expiry_s: will.properties.message_expiry_interval(),
@@ -205,6 +209,7 @@ impl Broker {
             None => (self.begin(&login), false),
         };
         self.stats.connects += 1;
+        self.connected += 1;
         let on = Online { link, version, window: login.window, packet_bytes_max: login.packet_bytes_max };
         let session = &mut self.sessions[key as usize];
         let another_user = session.username != login.username;

@@ -9,6 +9,7 @@ use crate::frames::{Frames, Shape};
 use crate::message::{Item, Message};
 use crate::session::{InFlight, Online, Outgoing, Queued, Session};
 use crate::store::StoredMessage;
+use crate::tally::Tally;
 use crate::wanted::{Identifiers, Wanted};
 use crate::{BACKLOG_BYTES_MAX, Broker, Event, Instant, Outbox, Settings, Stats, StoreOp};
 
@@ -18,6 +19,7 @@ pub(crate) struct Courier<'a> {
     pub settings: &'a Settings,
     pub stats: &'a mut Stats,
     pub frames: &'a mut Frames,
+    pub kept: &'a Tally,
 }
 
 impl Courier<'_> {
@@ -45,7 +47,8 @@ impl Courier<'_> {
                 None => {}
             }
         }
-        let message = Arc::clone(message.get_or_insert_with(|| Message::keep(item)));
+        let message = message.get_or_insert_with(|| Message::keep(item, self.kept.count(item.payload.len())));
+        let message = Arc::clone(message);
         let queued = Queued {
             message,
             entry: 0,
@@ -131,7 +134,7 @@ impl Courier<'_> {
         let room = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX;
         match self.frames.get(item, shape, None, self.now) {
             Some(frame) if room && on.takes(frame) => {
-                self.stats.sent_publish(item.payload, frame);
+                self.stats.sent_publish(item.payload);
                 out.send(on.link, frame);
                 introduced(&mut session.aliases, item, alias);
             }
@@ -157,7 +160,7 @@ impl Courier<'_> {
             done(session, &queued, out);
             return false;
         };
-        self.stats.sent_publish(queued.message.payload(), frame);
+        self.stats.sent_publish(queued.message.payload());
         introduced(&mut session.aliases, &queued.message.item(), alias);
         let was_stored = queued.is_stored;
         if is_durable && !was_stored {
@@ -259,6 +262,7 @@ impl Courier<'_> {
             let ack = Ack { packet_id: held.id, reason: ReasonCode::Success, properties: Properties::EMPTY };
             let mut packet = Vec::new();
             if Packet::PubRel(ack).encode(on.version, &mut packet).is_ok() {
+                self.stats.packets_sent += 1;
                 out.acknowledge(on.link, &packet, held.queued.is_stored);
             }
             return;
@@ -271,7 +275,7 @@ impl Courier<'_> {
             outgoing.to_repeat -= 1;
             let mut packet = frame.to_vec();
             packet[0] |= 0b1000;
-            self.stats.sent_publish(held.queued.message.payload(), &packet);
+            self.stats.sent_publish(held.queued.message.payload());
             hand_over(on, held.queued.qos, held.queued.is_stored, &packet, out);
         } else if let Some(held) = outgoing.take_in_flight(place) {
             // This connection takes less than the one before: the message must not stand in the window for ever.

@@ -100,8 +100,8 @@ impl Broker {
         out: &mut impl Outbox,
     ) -> bool {
         let session = &mut self.sessions[key as usize];
-        let mut courier = Courier { now, settings: &self.settings, stats: &mut self.stats, frames: &mut self.frames };
-        courier.deliver(session, wanted, item, retain, message, out)
+        let Self { settings, stats, frames, kept, .. } = self;
+        Courier { now, settings, stats, frames, kept }.deliver(session, wanted, item, retain, message, out)
     }
 
     /// `true` if the store was told. What the broker says itself (`from` nobody) is not for the store.
@@ -119,7 +119,7 @@ impl Broker {
             }
             return had;
         }
-        let message = message.get_or_insert_with(|| Message::keep(item));
+        let message = message.get_or_insert_with(|| Message::keep(item, self.kept.count(item.payload.len())));
         let publisher = from.map(|key| self.sessions[key as usize].as_publisher());
         self.retained.set(Arc::clone(message), publisher.clone());
         let Some(publisher) = publisher else { return false };
@@ -130,8 +130,8 @@ impl Broker {
     /// Sends what waits for a session, as far as its window and its socket have room.
     pub(crate) fn pump(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        let mut courier = Courier { now, settings: &self.settings, stats: &mut self.stats, frames: &mut self.frames };
-        courier.pump(session, out);
+        let Self { settings, stats, frames, kept, .. } = self;
+        Courier { now, settings, stats, frames, kept }.pump(session, out);
     }
 
     /// A session that was there is connected again: what was in flight comes again, then what waits.

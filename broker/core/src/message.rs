@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mqtt::{Properties, PropertiesBuf, Property, QoS, TopicName, TopicNameBuf};
 
 use crate::Instant;
+use crate::tally::Counted;
 
 /// An application message that outlives the packet it came in. Shared, never changed.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,12 +15,14 @@ pub struct Message {
     properties: Option<Box<PropertiesBuf>>,
     expires_at: Option<Instant>,
     qos: QoS,
+    _counted: Counted,
 }
 
 impl Message {
     /// Keeps what `item` says.
-    pub(crate) fn keep(item: &Item<'_>) -> Arc<Self> {
+    pub(crate) fn keep(item: &Item<'_>, counted: Counted) -> Arc<Self> {
         Arc::new(Self {
+            _counted: counted,
             topic: item.topic.into(),
             payload: item.payload.into(),
             properties: (!item.properties.is_empty()).then(|| Box::new(forwarded(item.properties))),

@@ -43,8 +43,32 @@ pub trait Outbox {
     /// Something that the operator may want to read.
     fn tell(&mut self, event: Event<'_>);
 
+    /// What the edge has counted; asked for once in `sys_interval`.
+    fn counts(&self) -> EdgeCounts;
+
     /// Sixteen bytes that were never given before; a Client Identifier is made of them.
     fn unique(&mut self) -> [u8; 16];
+}
+
+/// What only the edge can count, for `$SYS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeCounts {
+    /// Bytes that came from clients since the start, after decryption.
+    pub bytes_received: u64,
+    /// Bytes that went to clients since the start, before encryption.
+    pub bytes_sent: u64,
+    /// Connections taken since the start.
+    pub sockets_opened: u64,
+    /// Connections there are.
+    pub sockets: u64,
+    /// Packets that wait for their sockets.
+    pub waiting_packets: u64,
+    /// Bytes that wait for their sockets.
+    pub waiting_bytes: u64,
+    /// Bytes of memory in use.
+    pub heap_bytes: u64,
+    /// The most that were ever in use.
+    pub heap_bytes_most: u64,
 }
 
 /// A user name and what was said to prove it.

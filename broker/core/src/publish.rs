@@ -19,6 +19,7 @@ impl Broker {
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
         self.stats.publishes_received += 1;
+        self.stats.publish_bytes_received += publish.payload.len() as u64;
         self.check_available(link, &publish)?;
         let aliased;
         let topic = match publish.properties.topic_alias() {

@@ -123,16 +123,13 @@ impl Node {
 mod tests {
     use super::*;
     use crate::message::Item;
+    use crate::tally::Counted;
     use mqtt::{Properties, QoS};
 
     fn message(topic: &str, expires_at: Option<Instant>) -> Arc<Message> {
-        Message::keep(&Item {
-            topic: TopicName::new(topic).unwrap(),
-            payload: b"x",
-            properties: Properties::EMPTY,
-            expires_at,
-            qos: QoS::AtMostOnce,
-        })
+        let topic = TopicName::new(topic).unwrap();
+        let item = Item { topic, payload: b"x", properties: Properties::EMPTY, expires_at, qos: QoS::AtMostOnce };
+        Message::keep(&item, Counted::not())
     }
 
     fn found(retained: &Retained, filter: &str, now: Instant) -> Vec<String> {

@@ -3,8 +3,18 @@
 /// Counters since the start; each only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
+    /// Packets of any kind from clients.
+    pub packets_received: u64,
+    /// Packets of any kind to clients.
+    pub packets_sent: u64,
+    /// CONNECT packets.
+    pub connect_packets: u64,
     /// PUBLISH packets from clients.
     pub publishes_received: u64,
+    /// Bytes of their payloads.
+    pub publish_bytes_received: u64,
+    /// Bytes of the payloads of PUBLISH packets to clients.
+    pub publish_bytes_sent: u64,
     /// PUBLISH packets to clients, repeats included.
     pub publishes_sent: u64,
     /// Messages that a queue or a socket had no room for, or that were too large for a client.
@@ -21,8 +31,9 @@ pub struct Stats {
 
 impl Stats {
     /// A PUBLISH packet went to a client.
-    pub(crate) const fn sent_publish(&mut self, payload: &[u8], packet: &[u8]) {
-        let _ = (payload, packet);
+    pub(crate) const fn sent_publish(&mut self, payload: &[u8]) {
+        self.packets_sent += 1;
         self.publishes_sent += 1;
+        self.publish_bytes_sent += payload.len() as u64;
     }
 }

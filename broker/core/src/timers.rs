@@ -14,6 +14,8 @@ pub(crate) enum Due {
     SessionEnd(u32),
     /// The will of a client that is away is published.
     Will(u32),
+    /// The broker speaks of itself.
+    Sys,
 }
 
 /// All that will become due.

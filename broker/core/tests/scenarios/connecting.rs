@@ -104,7 +104,7 @@ fn a_wrong_password_is_told_before_a_wrong_keep_alive() {
     let mut world = guarded();
     let mut settings = Settings { max_keepalive_s: 30, ..Settings::default() };
     settings.listeners[0].checks_passwords = true;
-    world.broker.set_settings(settings);
+    world.broker.set_settings(world.now, settings, &mut world.desk);
     let hello = Hello { username: Some("u"), keep_alive_s: 60, ..hello(V311, "c") };
     let link = world.knock(Hello { password: Some("x"), ..hello });
     assert_eq!(world.heard(link), ["CONNACK 0x05", "CLOSED"]);

@@ -12,5 +12,6 @@ mod retaining;
 mod sharing;
 mod simulation;
 mod subscribing;
+mod sys;
 mod wills;
 mod world;

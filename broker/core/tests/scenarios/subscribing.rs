@@ -97,7 +97,7 @@ fn a_client_with_very_many_subscriptions_leaves_as_easily_as_it_came() {
     // Quadratic work would take half a minute here.
     const MANY: u32 = 30_000;
     let mut world = World::with(Settings::default());
-    world.broker.set_settings(open_settings());
+    world.broker.set_settings(world.now, open_settings(), &mut world.desk);
     let a = world.connect(hello(V311, "a"));
     let mut wanted = FiltersWithOptionsBuf::new();
     let mut unwanted = mqtt::FiltersBuf::new();

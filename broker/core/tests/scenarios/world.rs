@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use acl::Acl;
 use broker_core::{
-    Broker, Credentials, Door, Event, Instant, LinkId, MemoryStore, Outbox, Refusal, Settings, StoreOp, Trust,
+    Broker, Credentials, Door, EdgeCounts, Event, Instant, LinkId, MemoryStore, Outbox, Refusal, Settings, StoreOp,
+    Trust,
 };
 use mqtt::{
     Ack, Connect, Disconnect, FiltersBuf, FiltersWithOptionsBuf, Packet, PacketId, Properties, PropertiesBuf, Property,
@@ -38,6 +39,7 @@ pub(crate) struct Desk {
     pub verdicts_wait: bool,
     pub users: BTreeMap<String, Vec<u8>>,
     pub told: Vec<String>,
+    pub counts: EdgeCounts,
     batch: Vec<StoreOp>,
     verdicts: Vec<(LinkId, Result<(), Refusal>)>,
     made: u8,
@@ -114,6 +116,10 @@ impl Outbox for Desk {
             _ => return,
         };
         self.told.push(words);
+    }
+
+    fn counts(&self) -> EdgeCounts {
+        self.counts
     }
 
     fn unique(&mut self) -> [u8; 16] {
