@@ -306,8 +306,17 @@ fn core_settings(settings: &Settings) -> broker_core::Settings {
         sys_interval_s: settings.sys_interval_s,
         upgrade_outgoing_qos: settings.upgrade_outgoing_qos,
         persistent_client_expiration_s: settings.persistent_client_expiration_s,
+        retained_bytes_max: memory_bytes().map_or(broker_core::RETAINED_BYTES_MAX, |all| all / 4),
+        subscribed_bytes_per_session_max: broker_core::SUBSCRIBED_BYTES_PER_SESSION_MAX,
         listeners: settings.listeners.iter().map(listener_settings).collect(),
     }
+}
+
+/// The machine's memory.
+fn memory_bytes() -> Option<usize> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok().and_then(|kib: usize| kib.checked_mul(1024))
 }
 
 fn listener_settings(listener: &Listener) -> ListenerSettings {

@@ -66,3 +66,62 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
     }
     found
 }
+
+#[test]
+fn the_page_of_limits_has_every_limit_with_its_value() {
+    use broker::*;
+    use broker_core::*;
+
+    let page = std::fs::read_to_string(root().join("docs/limits.md")).expect("the page is there");
+    let mut rows = 0;
+    macro_rules! hold {
+        ($($name:ident)*) => {$(
+            let row = format!("| `{}` | {} |", stringify!($name), Value::from($name).0);
+            assert!(page.contains(&row), "docs/limits.md has no row that begins: {row}");
+            rows += 1;
+        )*};
+    }
+    hold! {
+        BACKLOG_BYTES_MAX ROUTES_MAX ROUTED_TOPIC_BYTES_MAX ROUTED_SUBSCRIBERS_MAX TOPIC_LEVELS_MAX RETAINED_QUEUED_MAX
+        RETAINED_BYTES_MAX SUBSCRIBED_BYTES_PER_SESSION_MAX KEPT_TOPIC_BYTES KEPT_LEVEL_BYTES LOGIN_TIME_MAX
+        CLIENT_ID_BYTES_MAX TOPIC_ALIASES_MAX READ_BYTES STRANGER_PACKET_BYTES_MAX STRANGERS_MAX STRANGERS_BYTES_MAX
+        TLS_READS_MAX REPLY_BYTES_MAX ACCEPTS_PER_TURN_MAX LINGER_TIME_MAX ACCEPT_REST LOGINS_WAITING_MAX
+        LOGINS_WAITING_PER_NETWORK_MAX LOGINS_WAITING_BYTES_MAX LOGINS_REMEMBERED_MAX LOGIN_REMEMBERED
+        KNOCKS_REMEMBERED_MAX KNOCK_QUIET SPARE_BUFFERS_MAX SPARE_BUFFER_BYTES_MAX
+    }
+    let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
+    let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));
+    let written: usize = texts.iter().map(|text| text.matches("\npub const ").count()).sum();
+    assert_eq!(rows, written, "a limit that is not in the list above, and perhaps not on the page");
+}
+
+/// A limit as the page writes it.
+struct Value(String);
+
+impl From<usize> for Value {
+    fn from(number: usize) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<u32> for Value {
+    fn from(number: u32) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<u16> for Value {
+    fn from(number: u16) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<std::time::Duration> for Value {
+    fn from(time: std::time::Duration) -> Self {
+        Self(if time.subsec_millis() == 0 {
+            format!("{} s", time.as_secs())
+        } else {
+            format!("{} ms", time.as_millis())
+        })
+    }
+}

@@ -232,6 +232,15 @@ impl Outbox for Desk {
             };
             self.complain(link.0, kind, &login_complaint(username, why));
         }
+        match event {
+            Event::RetainedFull { bytes_max } => {
+                self.say_seldom("retained", |more| lines::retained_full(bytes_max, more));
+            }
+            Event::SubscriptionsFull { client_id, count } => {
+                self.say_seldom("subscriptions", |more| lines::subscriptions_full(client_id, count, more));
+            }
+            _ => {}
+        }
         let is_of_a_connection = link.is_some() || matches!(event, Event::TakenOver { .. });
         if self.tells_connections || !is_of_a_connection {
             let peer = link.and_then(|link| self.get(link)).and_then(|connection| connection.peer);

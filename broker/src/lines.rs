@@ -58,7 +58,21 @@ pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
             "Denied SUBSCRIBE from {client_id} to '{filter}'"),
         Event::QueueFull { client_id } => tracing::info!(target: "notice",
             "Outgoing messages are being dropped for client {client_id}."),
+        // Said by the desk, which does not say them for every message.
+        Event::RetainedFull { .. } | Event::SubscriptionsFull { .. } => {}
         Event::SessionExpired { client_id } => tracing::info!(target: "notice",
             "Expiring client {client_id} due to timeout."),
     }
+}
+
+/// Retained messages take all the memory that they may.
+pub(crate) fn retained_full(bytes_max: usize, more: u32) {
+    tracing::warn!(target: "warning", "Warning: the retained messages take {bytes_max} bytes, and may take no more: one \
+        for another topic is refused ({more} were since this was said last). Clear topics that are not used any more.");
+}
+
+/// The subscriptions of one session take all the memory that they may.
+pub(crate) fn subscriptions_full(client_id: &str, count: usize, more: u32) {
+    tracing::warn!(target: "warning", "Warning: client {client_id} has {count} subscriptions, which may take no more \
+        memory: another is refused ({more} were since this was said last).");
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use acl::PublishGrant;
+use mqtt::TopicName;
 
 use crate::courier::{Courier, done};
 use crate::message::{Item, Message};
@@ -10,7 +11,7 @@ use crate::routes::{Audience, SharedRoute};
 use crate::session::InFlight;
 use crate::subscriptions::{Found, Subscriber};
 use crate::wanted::Wanted;
-use crate::{Broker, Instant, Outbox, StoreOp};
+use crate::{Broker, Event, Instant, Outbox, StoreOp};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,6 +105,16 @@ impl Broker {
         Courier { now, settings, stats, frames, kept }.deliver(session, wanted, item, retain, message, out)
     }
 
+    /// Whether no message of this size may be retained for `topic`; the operator is told then.
+    pub(crate) fn is_retained_full(&self, topic: TopicName<'_>, payload_bytes: usize, out: &mut impl Outbox) -> bool {
+        let most = self.settings.retained_bytes_max;
+        let is_full = self.retained.bytes() + payload_bytes > most && !self.retained.has(topic);
+        if is_full {
+            out.tell(Event::RetainedFull { bytes_max: most });
+        }
+        is_full
+    }
+
     /// `true` if the store was told. What the broker says itself (`from` nobody) is not for the store.
     fn retain(
         &mut self,
@@ -118,6 +129,9 @@ impl Broker {
                 out.store(StoreOp::RetainedGone(item.topic.into()));
             }
             return had;
+        }
+        if from.is_some() && self.is_retained_full(item.topic, item.payload.len(), out) {
+            return false; // a will: there is nobody to refuse
         }
         let message = message.get_or_insert_with(|| Message::keep(item, self.kept.count(item.payload.len())));
         let publisher = from.map(|key| self.sessions[key as usize].as_publisher());

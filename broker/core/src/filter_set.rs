@@ -4,21 +4,37 @@ use std::collections::BTreeSet;
 
 use mqtt::{TopicFilter, TopicFilterBuf};
 
+use crate::limits::tree_bytes;
+
 /// Up to this many filters a list costs least; above it, looking each up in a list would make the work of an
 /// UNSUBSCRIBE for all of them grow with the square of their number.
 const FEW_MAX: usize = 8;
 
 /// Filters, each once.
 #[derive(Debug)]
-#[allow(clippy::box_collection)] // the set is rare: it must not make every session larger
 pub(crate) enum FilterSet {
     Few(Vec<TopicFilterBuf>),
-    Many(Box<BTreeSet<TopicFilterBuf>>),
+    /// Rare: it must not make every session larger.
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Many {
+    filters: BTreeSet<TopicFilterBuf>,
+    /// Memory that all of them take, reckoned.
+    bytes: usize,
 }
 
 impl Default for FilterSet {
     fn default() -> Self {
         Self::Few(Vec::new())
+    }
+}
+
+impl Many {
+    fn insert(&mut self, filter: TopicFilterBuf) {
+        self.bytes += tree_bytes(filter.as_str());
+        self.filters.insert(filter);
     }
 }
 
@@ -33,36 +49,58 @@ impl FilterSet {
                 filters.push(filter);
             }
             Self::Few(filters) => {
-                let mut many: BTreeSet<_> = std::mem::take(filters).into_iter().collect();
+                let mut many = Many::default();
+                for filter in std::mem::take(filters) {
+                    many.insert(filter);
+                }
                 many.insert(filter);
                 *self = Self::Many(Box::new(many));
             }
-            Self::Many(filters) => {
-                filters.insert(filter);
-            }
+            Self::Many(many) => many.insert(filter),
         }
     }
 
     pub(crate) fn remove(&mut self, filter: TopicFilter<'_>) {
         match self {
             Self::Few(filters) => filters.retain(|held| held.as_filter() != filter),
-            Self::Many(filters) => {
-                filters.remove(&TopicFilterBuf::from(filter));
+            Self::Many(many) => {
+                if many.filters.remove(&TopicFilterBuf::from(filter)) {
+                    many.bytes -= tree_bytes(filter.as_str());
+                }
             }
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn has(&self, filter: TopicFilter<'_>) -> bool {
         match self {
-            Self::Few(filters) => filters.is_empty(),
-            Self::Many(filters) => filters.is_empty(),
+            Self::Few(filters) => filters.iter().any(|held| held.as_filter() == filter),
+            Self::Many(many) => many.filters.contains(&TopicFilterBuf::from(filter)),
         }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Few(filters) => filters.len(),
+            Self::Many(many) => many.filters.len(),
+        }
+    }
+
+    /// Memory that all of them take, reckoned from above.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Few(filters) => filters.iter().map(|filter| tree_bytes(filter.as_str())).sum(),
+            Self::Many(many) => many.bytes,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = TopicFilter<'_>> {
         let (few, many) = match self {
             Self::Few(filters) => (Some(filters.iter()), None),
-            Self::Many(filters) => (None, Some(filters.iter())),
+            Self::Many(many) => (None, Some(many.filters.iter())),
         };
         few.into_iter().flatten().chain(many.into_iter().flatten()).map(TopicFilterBuf::as_filter)
     }
@@ -87,10 +125,13 @@ mod tests {
             let filters = || names.iter().map(|name| TopicFilter::new(name).unwrap());
             let mut set: FilterSet = filters().map(TopicFilterBuf::from).collect();
             assert_eq!(set.iter().collect::<Vec<_>>(), filters().collect::<Vec<_>>());
+            assert_eq!(set.len(), count);
+            assert_eq!(set.bytes(), names.iter().map(|name| tree_bytes(name)).sum());
+            assert!(filters().all(|filter| set.has(filter)) && !set.has(TopicFilter::new("f/none").unwrap()));
             set.remove(TopicFilter::new("f/none").unwrap());
             assert_eq!(set.iter().count(), count);
             filters().rev().for_each(|filter| set.remove(filter));
-            assert!(set.is_empty(), "{count}");
+            assert!(set.is_empty() && set.bytes() == 0, "{count}");
         }
     }
 }

@@ -27,8 +27,29 @@ pub const ROUTED_SUBSCRIBERS_MAX: usize = 1 << 20;
 pub const TOPIC_LEVELS_MAX: usize = 201;
 
 /// Retained messages that may wait for one subscriber who asked for them faster than she reads.
-/// Each is a reference to the stored message (about 40 bytes).
+/// Each is a reference to the stored message (64 bytes).
 pub const RETAINED_QUEUED_MAX: usize = 1_000_000;
+
+/// Memory that the retained messages of all topics may take, as [`KEPT_TOPIC_BYTES`] reckons it, where the edge sets
+/// nothing else (the appliance sets a quarter of the machine's memory). mosquitto has no such limit: it is there so
+/// that publishing to ever new topics is refused in the end, and does not fill the machine.
+pub const RETAINED_BYTES_MAX: usize = 1 << 30;
+
+/// Memory that the subscriptions of one session may take, as [`KEPT_TOPIC_BYTES`] reckons it: some 100,000 of
+/// the usual length.
+pub const SUBSCRIBED_BYTES_PER_SESSION_MAX: usize = 64 << 20;
+
+/// What a topic or filter costs in a tree beside its text, which is there twice: this much, and
+/// [`KEPT_LEVEL_BYTES`] for each of its levels.
+pub const KEPT_TOPIC_BYTES: usize = 150;
+
+/// See [`KEPT_TOPIC_BYTES`]: a node of its own where it has no neighbours.
+pub const KEPT_LEVEL_BYTES: usize = 150;
+
+/// Memory that a topic or filter takes in a tree, reckoned from above.
+pub(crate) fn tree_bytes(topic: &str) -> usize {
+    KEPT_TOPIC_BYTES + 2 * topic.len() + KEPT_LEVEL_BYTES * topic.split('/').count()
+}
 
 /// How long a connection may take from its first byte to a complete CONNECT, and to be let in.
 pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(20);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mqtt::{Properties, PropertiesBuf, Property, QoS, TopicName, TopicNameBuf};
 
 use crate::Instant;
+use crate::limits::tree_bytes;
 use crate::tally::Counted;
 
 /// An application message that outlives the packet it came in. Shared, never changed.
@@ -49,6 +50,12 @@ impl Message {
     /// When it is no longer of use [5.0 §3.3.2.3.3].
     pub const fn expires_at(&self) -> Option<Instant> {
         self.expires_at
+    }
+
+    /// Memory that it takes as a retained message, reckoned from above.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let properties = self.properties.as_deref().map_or(0, |properties| properties.as_properties().as_bytes().len());
+        tree_bytes(self.topic.as_str()) + self.payload.len() + properties + size_of::<Self>()
     }
 
     /// As something that can be delivered.

@@ -155,6 +155,18 @@ pub enum Event<'a> {
         /// Whose.
         client_id: &'a str,
     },
+    /// A message was not retained because those that are take so much memory.
+    RetainedFull {
+        /// As much as they may.
+        bytes_max: usize,
+    },
+    /// A subscription was refused because those of the session take so much memory.
+    SubscriptionsFull {
+        /// Whose.
+        client_id: &'a str,
+        /// How many it has.
+        count: usize,
+    },
     /// A durable session came to its end.
     SessionExpired {
         /// Whose.

@@ -86,6 +86,10 @@ impl Broker {
             self.stats.publishes_dropped += 1;
             return Ok((ReasonCode::ImplementationSpecificError, Reach::default()));
         }
+        if publish.retain && !publish.payload.is_empty() && self.is_retained_full(topic, publish.payload.len(), out) {
+            self.stats.publishes_dropped += 1;
+            return Ok((ReasonCode::QuotaExceeded, Reach::default()));
+        }
         let expiry = publish.properties.message_expiry_interval();
         let item = Item {
             topic,

@@ -12,6 +12,8 @@ use crate::{Instant, Message, Publisher};
 pub(crate) struct Retained {
     root: Node,
     count: usize,
+    /// Memory that all of them take, reckoned.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -41,20 +43,36 @@ impl Retained {
                 None => return, // was inserted above
             };
         }
-        self.count += usize::from(node.message.is_none());
-        node.message = Some(RetainedMessage { message, publisher });
+        let bytes = message.kept_bytes();
+        let before = node.message.replace(RetainedMessage { message, publisher });
+        self.count += usize::from(before.is_none());
+        self.bytes += bytes;
+        self.bytes -= before.map_or(0, |before| before.message.kept_bytes());
     }
 
     /// Forgets what the topic had [3.1.1 MQTT-3.3.1-10, 5.0 MQTT-3.3.1-6]; `true` if it had something.
     pub(crate) fn clear(&mut self, topic: TopicName<'_>) -> bool {
         let removed = self.root.clear(topic.as_str().split('/'));
-        self.count -= usize::from(removed);
-        removed
+        self.count -= usize::from(removed.is_some());
+        self.bytes -= removed.as_ref().map_or(0, |removed| removed.message.kept_bytes());
+        removed.is_some()
     }
 
     /// Calls `found` for each message that `filter` matches and that has not expired at `now`.
     pub(crate) fn matches(&self, filter: TopicFilter<'_>, now: Instant, found: &mut impl FnMut(&RetainedMessage)) {
         self.root.matches(Some(filter.as_str()), true, now, found);
+    }
+
+    /// Whether the topic has a message, expired or not.
+    pub(crate) fn has(&self, topic: TopicName<'_>) -> bool {
+        let mut levels = topic.as_str().split('/');
+        let node = levels.try_fold(&self.root, |node, level| node.children.get(level));
+        node.is_some_and(|node| node.message.is_some())
+    }
+
+    /// Memory that all of them take, reckoned from above.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -63,9 +81,9 @@ impl Retained {
 }
 
 impl Node {
-    fn clear<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> bool {
-        let Some(level) = levels.next() else { return self.message.take().is_some() };
-        let Some(child) = self.children.get_mut(level) else { return false };
+    fn clear<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> Option<RetainedMessage> {
+        let Some(level) = levels.next() else { return self.message.take() };
+        let child = self.children.get_mut(level)?;
         let removed = child.clear(levels);
         if child.children.is_empty() && child.message.is_none() {
             self.children.remove(level);
@@ -172,6 +190,6 @@ mod tests {
         assert!(retained.clear(TopicName::new("a/b").unwrap()));
         assert!(!retained.clear(TopicName::new("a/b").unwrap()));
         assert!(retained.root.children.is_empty());
-        assert_eq!(retained.len(), 0);
+        assert_eq!((retained.len(), retained.bytes()), (0, 0));
     }
 }

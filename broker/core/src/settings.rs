@@ -33,6 +33,11 @@ pub struct Settings {
     pub upgrade_outgoing_qos: bool,
     /// Durable sessions end this many seconds after their client left; `None`: as the client asked.
     pub persistent_client_expiration_s: Option<u64>,
+    /// Memory for all retained messages, as [`crate::RETAINED_BYTES_MAX`] says; a message to one more topic is refused.
+    pub retained_bytes_max: usize,
+    /// Memory for the subscriptions of one session, as [`crate::SUBSCRIBED_BYTES_PER_SESSION_MAX`] says; one more is
+    /// refused.
+    pub subscribed_bytes_per_session_max: usize,
     /// Each listener, in the order the edge numbers them.
     pub listeners: Vec<ListenerSettings>,
 }
@@ -54,6 +59,8 @@ impl Default for Settings {
             sys_interval_s: 0,
             upgrade_outgoing_qos: false,
             persistent_client_expiration_s: None,
+            retained_bytes_max: crate::RETAINED_BYTES_MAX,
+            subscribed_bytes_per_session_max: crate::SUBSCRIBED_BYTES_PER_SESSION_MAX,
             listeners: vec![ListenerSettings::default()],
         }
     }

@@ -7,6 +7,7 @@ use mqtt::{
     UnsubAck, Unsubscribe,
 };
 
+use crate::limits::tree_bytes;
 use crate::publish::is_too_deep;
 use crate::retained::RetainedMessage;
 use crate::session::Queued;
@@ -68,6 +69,12 @@ impl Broker {
         if self.acl.may_subscribe(client, filter).is_none() {
             out.tell(Event::SubscribeDenied { client_id: &session.client_id, filter: filter.as_str() });
             return (ReasonCode::NotAuthorized, false);
+        }
+        let most = self.settings.subscribed_bytes_per_session_max;
+        if session.subscriptions.bytes() + tree_bytes(filter.as_str()) > most && !session.subscriptions.has(filter) {
+            let count = session.subscriptions.len();
+            out.tell(Event::SubscriptionsFull { client_id: &session.client_id, count });
+            return (ReasonCode::QuotaExceeded, false);
         }
         let listener = self.links[link.0 as usize].as_ref().map_or(0, |link| usize::from(link.door.listener));
         let options =

@@ -141,3 +141,25 @@ fn subscribed_as(world: &mut World, link: broker_core::LinkId) -> usize {
     world.subscribe(link, "#", at(0));
     world.heard(link).len() - 1
 }
+
+#[test]
+fn so_much_memory_is_for_retained_messages_and_one_for_another_topic_is_refused() {
+    let mut world = World::with(Settings { retained_bytes_max: 700, ..open_settings() });
+    let (a, b) = (world.connect(hello(V5, "a")), world.connect(hello(V311, "b")));
+    world.wants(b, "3", 0);
+    for (n, topic) in ["1", "2", "3", "2"].iter().enumerate() {
+        world.retain(a, 1, n as u16 + 1, topic, "x");
+    }
+    assert_eq!(world.heard(a), ["PUBACK 1 0x10", "PUBACK 2 0x10", "PUBACK 3 0x97", "PUBACK 4 0x10"]);
+    assert_eq!(world.heard(b), [] as [&str; 0], "what is refused is not delivered");
+    assert_eq!(world.told(), ["700 bytes retained"]);
+    world.retain(b, 2, 1, "3", "x");
+    assert_eq!(world.heard(b), ["PUBREC 1"], "3.1.1 has no word for it");
+    let c = world.connect(Hello { will: Some(Testament { retain: true, ..will("3") }), ..hello(V5, "c") });
+    world.lose(c);
+    assert_eq!(world.heard(b), ["PUBLISH 3 will"], "a will is delivered, if not retained");
+    world.retain(a, 0, 0, "1", "");
+    world.retain(a, 1, 5, "3", "x");
+    assert_eq!(world.heard(a), ["PUBACK 5"]);
+    assert_eq!(world.broker.retained_count(), 2);
+}

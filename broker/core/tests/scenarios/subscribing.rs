@@ -115,3 +115,17 @@ fn a_client_with_very_many_subscriptions_leaves_as_easily_as_it_came() {
     world.lose(a);
     world.assert_empty();
 }
+
+#[test]
+fn so_much_memory_is_for_the_subscriptions_of_a_session_and_no_more() {
+    let mut world = World::with(Settings { subscribed_bytes_per_session_max: 1_200, ..open_settings() });
+    let a = world.connect(hello(V5, "a"));
+    for filter in ["1", "$share/g/1", "2", "1"] {
+        world.subscribe(a, filter, at(0));
+    }
+    assert_eq!(world.heard(a), ["SUBACK 1 [00]", "SUBACK 1 [00]", "SUBACK 1 [97]", "SUBACK 1 [00]"]);
+    assert_eq!(world.told(), ["a has 2 subscriptions"]);
+    world.unsubscribe(a, "1");
+    world.subscribe(a, "2", at(0));
+    assert_eq!(world.heard(a), ["UNSUBACK 2 [00]", "SUBACK 1 [00]"]);
+}

@@ -112,6 +112,8 @@ impl Outbox for Desk {
             Event::QueueFull { client_id } => format!("{client_id} full"),
             Event::SessionExpired { client_id } => format!("{client_id} expired"),
             Event::PublishDenied { client_id, topic, .. } => format!("{client_id} may not publish to {topic}"),
+            Event::RetainedFull { bytes_max } => format!("{bytes_max} bytes retained"),
+            Event::SubscriptionsFull { client_id, count } => format!("{client_id} has {count} subscriptions"),
             Event::TakenOver { client_id } => format!("{client_id} taken over"),
             _ => return,
         };
