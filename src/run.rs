@@ -43,6 +43,8 @@ pub(crate) struct Running {
     /// As they were at the start.
     settings: Settings,
     overrides: Overrides,
+    /// Those of `nightjar.toml`, which is read at the start alone.
+    extras: toml::BrokerExtras,
     pub handle: Handle,
     /// Its end ends the wait for signals.
     broker: JoinHandle<std::thread::Result<std::io::Result<()>>>,
@@ -87,12 +89,13 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     let mut warnings = Vec::new();
     let appliance = setup::appliance(&settings, &mut warnings);
     warn(&warnings);
-    let appliance = appliance.map_err(|errors| {
+    let mut appliance = appliance.map_err(|errors| {
         for error in &errors {
             say(error);
         }
         BAD_CONFIGURATION
     })?;
+    extras.broker.apply(&mut appliance.settings);
     let plan = extras.gateway.as_ref().map(|gateway| gateway_cmd::plan(gateway, wish.toml.as_deref()));
     let plan = plan.transpose().map_err(|error| {
         say(&error);
@@ -164,6 +167,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         wish_config: wish.config.clone(),
         settings,
         overrides: wish.overrides.clone(),
+        extras: extras.broker,
         handle,
         broker,
         is_stopping,
@@ -287,7 +291,12 @@ impl Running {
         };
         warn(&warnings);
         match reloaded {
-            Ok(reloaded) => self.handle.reload(reloaded),
+            Ok(mut reloaded) => {
+                if let Some(settings) = &mut reloaded.settings {
+                    self.extras.apply(settings);
+                }
+                self.handle.reload(reloaded);
+            }
             Err(errors) => {
                 for error in errors {
                     for line in error.lines() {

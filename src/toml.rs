@@ -11,8 +11,26 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Extras {
+    /// The broker's own options.
+    #[serde(default)]
+    pub broker: BrokerExtras,
     /// The gateway; without it there is none.
     pub gateway: Option<GatewaySettings>,
+}
+
+/// What mosquitto.conf cannot say of the broker.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BrokerExtras {
+    /// Say in words, too, why something was refused, to 5.0 clients that take it.
+    pub reason_strings: bool,
+}
+
+impl BrokerExtras {
+    /// Puts them into what the core is told.
+    pub(crate) const fn apply(self, settings: &mut broker_core::Settings) {
+        settings.reason_strings = self.reason_strings;
+    }
 }
 
 /// A `nightjar.toml` that cannot be used.

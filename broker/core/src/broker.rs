@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use acl::Acl;
-use mqtt::{DecodeFault, Disconnect, Packet, Properties, ProtocolVersion, ReasonCode};
+use mqtt::{DecodeFault, Disconnect, Packet, ProtocolVersion, ReasonCode};
 use slab::Slab;
 
 use crate::frames::Frames;
@@ -93,6 +93,8 @@ impl Broker {
             silence_at: Some(at),
             silence_ms_max: u32::try_from(LOGIN_TIME_MAX.as_millis()).unwrap_or(u32::MAX),
             version: ProtocolVersion::V311,
+            wants_problem_information: true,
+            packet_bytes_max: u32::MAX,
             last_route: None,
             qos2_open: 0,
             aliases: None,
@@ -314,15 +316,21 @@ impl Broker {
 
     /// The client broke the protocol: a 5.0 client is told how, then the connection ends.
     pub(crate) fn break_off(&mut self, now: Instant, link: LinkId, fault: ClientFault, out: &mut impl Outbox) {
-        self.say_farewell(link, fault.reason(), out);
+        self.say_farewell_in_words(link, fault.reason(), &fault, out);
         self.end(now, link, End::Fault(fault), out);
         out.close(link);
     }
 
     /// DISCONNECT from the server, which only 5.0 has, and only after CONNACK.
     pub(crate) fn say_farewell(&mut self, link: LinkId, reason: ReasonCode, out: &mut impl Outbox) {
+        self.say_farewell_in_words(link, reason, &reason, out);
+    }
+
+    fn say_farewell_in_words(&mut self, link: LinkId, reason: ReasonCode, why: &impl ToString, out: &mut impl Outbox) {
         if self.is_client(link) && self.version(link).is_v5() {
-            self.reply(link, &Packet::Disconnect(Disconnect { reason, properties: Properties::EMPTY }), out);
+            let words = if self.settings.reason_strings { why.to_string() } else { String::new() };
+            let properties = self.reason_string(link, &words, 0, true);
+            self.reply(link, &Packet::Disconnect(Disconnect { reason, properties: properties.as_properties() }), out);
         }
     }
 

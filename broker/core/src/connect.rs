@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt::{ConnAck, Connect, DecodeFault, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, ReasonCode};
+use mqtt::{ConnAck, Connect, DecodeFault, Packet, PropertiesBuf, Property, ProtocolVersion, ReasonCode};
 
 use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
@@ -52,6 +52,8 @@ impl Broker {
         }
         let Some(state) = self.links[link.0 as usize].as_mut() else { return Ok(()) };
         state.version = connect.version;
+        state.wants_problem_information = connect.properties.request_problem_information().unwrap_or(true);
+        state.packet_bytes_max = connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
         let door = state.door;
         let listener = &self.settings.listeners[usize::from(door.listener)];
         let refusal = if !listener.versions.has(connect.version) {
@@ -175,7 +177,15 @@ impl Broker {
     ) {
         self.stats.refusals += 1;
         if let Some(reason) = reason(why, self.version(link)) {
-            let ack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
+            let words = match why {
+                // Nothing that helps a guesser.
+                Refusal::Anonymous | Refusal::Password => String::new(),
+                why if self.settings.reason_strings => why.to_string(),
+                _ => String::new(),
+            };
+            let properties =
+                if words.is_empty() { PropertiesBuf::new() } else { self.reason_string(link, &words, 0, true) };
+            let ack = ConnAck { session_present: false, reason, properties: properties.as_properties() };
             self.reply(link, &Packet::ConnAck(ack), out);
         }
         if let Some(ended) = self.links.get_mut(link.0 as usize).and_then(Option::take) {

@@ -20,6 +20,7 @@ mod link;
 mod message;
 mod outbox;
 mod publish;
+mod reason_string;
 mod retained;
 mod routes;
 mod session;

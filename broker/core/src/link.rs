@@ -35,6 +35,10 @@ pub(crate) struct Link {
     /// One and a half keep-alives in milliseconds; 0: may be silent for ever.
     pub silence_ms_max: u32,
     pub version: ProtocolVersion,
+    /// Request Problem Information of its CONNECT [5.0 §3.1.2.11.7].
+    pub wants_problem_information: bool,
+    /// Largest packet it takes.
+    pub packet_bytes_max: u32,
     /// The route of the topic it published to last, with the generation in which the rules allowed it.
     pub last_route: Option<LastRoute>,
     /// QoS 2 messages taken from this connection and not released. Those of earlier connections do not count against

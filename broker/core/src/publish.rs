@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt::{Ack, DecodeFault, Packet, PacketId, Properties, Publish, QoS, ReasonCode, TopicName, TopicNameBuf};
+use mqtt::{Ack, DecodeFault, Packet, PacketId, PropertiesBuf, Publish, QoS, ReasonCode, TopicName, TopicNameBuf};
 
 use crate::deliver::Reach;
 use crate::link::LastRoute;
@@ -191,7 +191,14 @@ impl Broker {
         out: &mut impl Outbox,
     ) {
         let Some(packet_id) = id else { return };
-        let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
+        let why = match reason {
+            ReasonCode::NotAuthorized => "the rules do not let this client publish to this topic",
+            ReasonCode::ImplementationSpecificError => "the payload is larger than message_size_limit",
+            ReasonCode::QuotaExceeded => "retained messages take all the memory that they may",
+            _ => "",
+        };
+        let properties = if why.is_empty() { PropertiesBuf::new() } else { self.reason_string(link, why, 0, false) };
+        let ack = Ack { packet_id, reason, properties: properties.as_properties() };
         match qos {
             QoS::AtMostOnce => {}
             QoS::AtLeastOnce => self.acknowledge(link, &Packet::PubAck(ack), promises, out),

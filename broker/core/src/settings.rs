@@ -38,6 +38,8 @@ pub struct Settings {
     /// Memory for the subscriptions of one session, as [`crate::SUBSCRIBED_BYTES_PER_SESSION_MAX`] says; one more is
     /// refused.
     pub subscribed_bytes_per_session_max: usize,
+    /// Say in words, too, why something was refused, to 5.0 clients that take it. mosquitto does not.
+    pub reason_strings: bool,
     /// Each listener, in the order the edge numbers them.
     pub listeners: Vec<ListenerSettings>,
 }
@@ -61,6 +63,7 @@ impl Default for Settings {
             persistent_client_expiration_s: None,
             retained_bytes_max: crate::RETAINED_BYTES_MAX,
             subscribed_bytes_per_session_max: crate::SUBSCRIBED_BYTES_PER_SESSION_MAX,
+            reason_strings: false,
             listeners: vec![ListenerSettings::default()],
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mqtt::{
-    DecodeFault, Packet, ReasonCode, ReasonCodes, RetainHandling, SubAck, Subscribe, SubscriptionOptions, TopicFilter,
-    UnsubAck, Unsubscribe,
+    DecodeFault, Packet, PropertiesBuf, ReasonCode, ReasonCodes, RetainHandling, SubAck, Subscribe,
+    SubscriptionOptions, TopicFilter, UnsubAck, Unsubscribe,
 };
 
 use crate::limits::tree_bytes;
@@ -46,7 +46,17 @@ impl Broker {
         }
         let codes: Vec<u8> = reasons.iter().map(|reason| reason.as_u8()).collect();
         let Some(reasons) = ReasonCodes::from_bytes(&codes) else { return Ok(()) };
-        let ack = SubAck { packet_id: subscribe.packet_id, properties: mqtt::Properties::EMPTY, reasons };
+        let properties = if reasons.iter().any(|reason| reason == ReasonCode::QuotaExceeded) {
+            self.reason_string(
+                link,
+                "the subscriptions of this session take all the memory that they may",
+                codes.len(),
+                false,
+            )
+        } else {
+            PropertiesBuf::new()
+        };
+        let ack = SubAck { packet_id: subscribe.packet_id, properties: properties.as_properties(), reasons };
         self.acknowledge(link, &Packet::SubAck(ack), promises, out);
         self.pump(now, key, out);
         Ok(())

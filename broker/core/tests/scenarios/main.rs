@@ -8,6 +8,7 @@ mod connecting;
 mod delivering;
 mod keeping;
 mod publishing;
+mod reason_strings;
 mod retaining;
 mod sharing;
 mod simulation;

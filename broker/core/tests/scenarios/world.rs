@@ -527,10 +527,8 @@ pub(crate) fn words(version: ProtocolVersion, bytes: &[u8]) -> String {
     match packet {
         Packet::ConnAck(p) => {
             let present = if p.session_present { " present" } else { "" };
-            format!(
-                "CONNACK {:#04x}{present}",
-                if version.is_v5() { p.reason.as_u8() } else { p.reason.v3_return_code() }
-            )
+            let code = if version.is_v5() { p.reason.as_u8() } else { p.reason.v3_return_code() };
+            format!("CONNACK {code:#04x}{present}{}", reason_words(p.properties))
         }
         Packet::Publish(p) => {
             let topic = p.topic.map_or("", TopicName::as_str);
@@ -555,10 +553,10 @@ pub(crate) fn words(version: ProtocolVersion, bytes: &[u8]) -> String {
         Packet::PubRec(p) => ack_words("PUBREC", p),
         Packet::PubRel(p) => ack_words("PUBREL", p),
         Packet::PubComp(p) => ack_words("PUBCOMP", p),
-        Packet::SubAck(p) => format!("SUBACK {} {}", p.packet_id, codes(p.reasons)),
+        Packet::SubAck(p) => format!("SUBACK {} {}{}", p.packet_id, codes(p.reasons), reason_words(p.properties)),
         Packet::UnsubAck(p) => format!("UNSUBACK {} {}", p.packet_id, codes(p.reasons)),
         Packet::PingResp => "PINGRESP".to_owned(),
-        Packet::Disconnect(p) => format!("DISCONNECT {:#04x}", p.reason.as_u8()),
+        Packet::Disconnect(p) => format!("DISCONNECT {:#04x}{}", p.reason.as_u8(), reason_words(p.properties)),
         other => format!("not a server's packet: {other:?}"),
     }
 }
@@ -566,8 +564,12 @@ pub(crate) fn words(version: ProtocolVersion, bytes: &[u8]) -> String {
 fn ack_words(name: &str, ack: Ack<'_>) -> String {
     match ack.reason {
         ReasonCode::Success => format!("{name} {}", ack.packet_id),
-        reason => format!("{name} {} {:#04x}", ack.packet_id, reason.as_u8()),
+        reason => format!("{name} {} {:#04x}{}", ack.packet_id, reason.as_u8(), reason_words(ack.properties)),
     }
+}
+
+fn reason_words(properties: Properties<'_>) -> String {
+    properties.reason_string().map_or_else(String::new, |why| format!(" ({why})"))
 }
 
 fn codes(codes: mqtt::ReasonCodes<'_>) -> String {
