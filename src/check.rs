@@ -1,6 +1,8 @@
 //! `nightjar check`: every error of a configuration at once, and the traps that are not errors. Nothing is started
 //! and nothing is changed.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use certs::{Finding, Severity};
 use clap::Args;
 
 use crate::config_files::OnDisk;
-use crate::{gateway_cmd, setup, toml};
+use crate::{gateway_cmd, privileges, setup, toml};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -56,10 +58,11 @@ impl Findings {
 
 pub(crate) fn main(args: &CheckArgs) -> ExitCode {
     let mut findings = Findings::default();
-    match broker_conf::check(Some(&args.config), &mut OnDisk, &Overrides::default()) {
-        Ok(settings) => check_settings(&settings, &mut findings),
-        Err(errors) => errors.iter().for_each(|error| findings.error(&error.one_line())),
+    let (settings, errors) = broker_conf::check(Some(&args.config), &mut OnDisk, &Overrides::default());
+    for error in &errors {
+        findings.error(&error.one_line());
     }
+    check_settings(&settings, errors.is_empty(), &mut findings);
     let beside = args.config.with_file_name("nightjar.toml");
     if let Some(path) = args.toml.clone().or_else(|| beside.exists().then_some(beside)) {
         check_toml(&path, &mut findings);
@@ -82,14 +85,20 @@ fn print(findings: &Findings) {
     }
 }
 
-fn check_settings(settings: &Settings, findings: &mut Findings) {
-    for warning in &settings.warnings {
+/// What the settings say and what is in the files that they name. The settings are `whole` if every line was good;
+/// otherwise a default may stand where something else was meant, and what follows from options alone is not told.
+fn check_settings(settings: &Settings, whole: bool, findings: &mut Findings) {
+    for warning in settings.warnings.iter().filter(|warning| whole || warning.at.is_some()) {
         findings.warning(warning.to_string());
     }
     let now = SystemTime::now();
     for listener in &settings.listeners {
-        check_listener(listener, now, findings);
+        if whole {
+            check_openness(listener, findings);
+        }
+        check_secrets(listener, now, findings);
     }
+    check_process(settings, findings);
     let mut warnings = Vec::new();
     if let Err(errors) = setup::appliance(settings, &mut warnings) {
         for error in errors {
@@ -105,7 +114,32 @@ fn check_settings(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-fn check_listener(listener: &Listener, now: SystemTime, findings: &mut Findings) {
+/// What is not the broker's but the process's: whom it becomes, and the files that it writes.
+fn check_process(settings: &Settings, findings: &mut Findings) {
+    if let Err(message) = privileges::check(settings.user.as_ref()) {
+        findings.error(&message);
+    }
+    for (option, file) in [("log_dest file", &settings.log.to_file), ("pid_file", &settings.pid_file)] {
+        if let Some(file) = file
+            && let Err(cause) = could_be_written(&file.value)
+        {
+            findings.error(&format!("{option} {}: {cause} ({})", file.value.display(), file.at));
+        }
+    }
+}
+
+/// Tried as far as it goes without changing anything.
+fn could_be_written(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().append(true).open(path) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            std::fs::read_dir(folder).map(drop)
+        }
+        other => other.map(drop),
+    }
+}
+
+fn check_openness(listener: &Listener, findings: &mut Findings) {
     let port = listener.port;
     let is_open_to_network = listener.address.as_deref().is_none_or(|host| !is_loopback(host));
     if listener.allow_anonymous && is_open_to_network {
@@ -129,6 +163,9 @@ fn check_listener(listener: &Listener, now: SystemTime, findings: &mut Findings)
              within a network that you trust"
         ));
     }
+}
+
+fn check_secrets(listener: &Listener, now: SystemTime, findings: &mut Findings) {
     let secrets = [
         ("password_file", listener.password_file.as_ref()),
         ("psk_file", listener.psk.as_ref().and_then(|psk| psk.file.as_ref())),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use broker_conf::Located;
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
 
 /// Becomes `wanted`, if this process is root. `root` stays root; without the option it is `mosquitto`, or
@@ -26,6 +27,23 @@ pub(crate) fn give_away(wanted: Option<&str>, hand_over: impl FnOnce(&User)) -> 
     };
     hand_over(&user);
     become_user(&user).map_err(|error| format!("Error: cannot become the user '{}': {error}.", user.name))
+}
+
+/// Whether `wanted` is there to be become: asked before any port is bound.
+///
+/// # Errors
+/// The message, with the place of the option.
+pub(crate) fn check(wanted: Option<&Located<String>>) -> Result<(), String> {
+    let Some(wanted) = wanted.filter(|user| Uid::effective().is_root() && user.as_str() != "root") else {
+        return Ok(());
+    };
+    match find(wanted)? {
+        Some(_) => Ok(()),
+        None => {
+            let (name, at) = (&wanted.value, &wanted.at);
+            Err(format!("Error: Invalid user '{name}': there is no such user on this machine ({at})."))
+        }
+    }
 }
 
 /// Gives files that root made to the user that [`give_away`] becomes, so that they can be read again at SIGHUP; its

@@ -96,6 +96,10 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         BAD_CONFIGURATION
     })?;
     extras.broker.apply(&mut appliance.settings);
+    privileges::check(settings.user.as_ref()).map_err(|message| {
+        say(&message);
+        BAD_CONFIGURATION
+    })?;
     let plan = extras.gateway.as_ref().map(|gateway| gateway_cmd::plan(gateway, wish.toml.as_deref()));
     let plan = plan.transpose().map_err(|error| {
         say(&error);
@@ -130,10 +134,10 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
             "Create a configuration file which defines a listener to allow remote access: nightjar init --help");
     }
     let pid_file = settings.pid_file.as_ref().map(|file| file.value.clone());
-    if let Some(path) = &pid_file {
-        write_pid(path).map_err(|error| {
-            say(&format!("Error: Unable to write pid file {}: {error}.", path.display()));
-            1
+    if let Some(file) = &settings.pid_file {
+        write_pid(&file.value).map_err(|error| {
+            say(&format!("Error: Unable to write pid file {}: {error} ({}).", file.value.display(), file.at));
+            BAD_CONFIGURATION
         })?;
     }
     for address in appliance.listeners.iter().flat_map(|listener| &listener.addresses) {
@@ -224,10 +228,11 @@ fn start_log(settings: &Settings) -> Result<Option<LogFile>, String> {
         (Some(format), true) => Stamp::Format(format.clone()),
     };
     let file = log.to_file.as_ref().map(|file| file.value.clone());
+    let at = log.to_file.as_ref().map_or_else(String::new, |file| file.at.to_string());
     let to = Destinations { stderr: log.to_stderr, stdout: log.to_stdout, file: file.clone() };
     logging::start(kinds, stamp, &to).map_err(|error| {
         let path = file.unwrap_or_default();
-        format!("Error: Unable to open log file {} for writing: {error}.", path.display())
+        format!("Error: Unable to open log file {} for writing: {error} ({at}).", path.display())
     })
 }
 

@@ -162,6 +162,56 @@ fn whatever_file_is_broken_is_named_with_the_place_and_the_status_is_3() {
 }
 
 #[test]
+fn a_user_that_is_not_there_and_files_that_cannot_be_written_are_found_by_check_and_end_a_start_with_3() {
+    let folder = Folder::new();
+    let mut rows = vec![
+        ("user root\nlog_dest file DIR/none/log\n", "DIR/none/log", "DIR/mosquitto.conf:4"),
+        ("user root\npid_file DIR/none/pid\n", "DIR/none/pid", "DIR/mosquitto.conf:4"),
+    ];
+    if nix::unistd::Uid::effective().is_root() {
+        // Whoever is not root becomes nobody.
+        rows.push(("user nosuchuser\n", "Invalid user 'nosuchuser'", "DIR/mosquitto.conf:3"));
+    }
+    for (lines, what, place) in rows {
+        let text_of_conf = format!("listener PORT 127.0.0.1\nallow_anonymous true\n{lines}");
+        let conf = folder.write("mosquitto.conf", filled(&text_of_conf, &folder, free_port()));
+        for command in ["check", "run"] {
+            let ended = output_of(Command::new(NIGHTJAR).args([command, "-c"]).arg(&conf));
+            let said = text(&ended.stderr) + &text(&ended.stdout);
+            assert_eq!(ended.status.code(), Some(3), "{command} {lines:?}: {said}");
+            for part in [what, place] {
+                assert!(said.contains(&filled(part, &folder, 0)), "{command}: no {part:?} in {said}");
+            }
+        }
+        assert!(!folder.path().join("none").exists(), "nothing is made");
+    }
+}
+
+#[test]
+fn check_looks_into_the_files_although_a_line_is_wrong() {
+    let folder = Folder::new();
+    folder.certificates();
+    folder.write("pskfile", "router:xyz\n");
+    let conf = "listener 1883\nbogus 1\npassword_file DIR/none\npsk_hint h\npsk_file DIR/pskfile\nlistener 8883\n\
+                certfile DIR/certs/server.crt\nkeyfile DIR/certs/ca.key\n";
+    let conf = folder.write("mosquitto.conf", filled(conf, &folder, 0));
+    let checked = output_of(Command::new(NIGHTJAR).arg("check").arg("-c").arg(&conf));
+    let said = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(3), "{said}");
+    for wanted in [
+        "DIR/mosquitto.conf:2: Unknown configuration variable 'bogus'",
+        "DIR/none\": No such file or directory (os error 2) (DIR/mosquitto.conf:3)",
+        "DIR/pskfile, line 1: the key of \"router\"",
+        "the private key in DIR/certs/ca.key does not belong to the certificate in DIR/certs/server.crt",
+    ] {
+        let wanted = filled(wanted, &folder, 0);
+        assert!(said.contains(&wanted), "no {wanted:?} in {said}");
+    }
+    // What follows from options alone is not told: a default may stand where the wrong line meant something else.
+    assert!(!said.contains("nobody can connect"), "{said}");
+}
+
+#[test]
 fn a_file_that_is_not_there_ends_with_1_as_mosquittos_does() {
     let folder = Folder::new();
     let missing = folder.at("nowhere.conf");
