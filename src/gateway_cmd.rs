@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -88,7 +89,7 @@ impl Planned {
             sinks.push(Box::new(LinkSink::new(link.clone(), sink)) as Box<dyn Sink>);
             links.push(link);
         }
-        let counts = self.gateway.run(&sinks, stopped).await;
+        let counts = run_and_deliver(self.gateway, &sinks, &links, stopped).await;
         for link in links {
             Link::close(link).await;
         }
@@ -98,6 +99,35 @@ impl Planned {
                 counts.reports, counts.messages, done.published, done.dropped);
         }
     }
+}
+
+/// Runs until the recording ends or `stopped` is ready. After its end what lies in the queues still waits for its
+/// broker, however long that is away: only who stops the appliance gives it up.
+async fn run_and_deliver(
+    gateway: gateway::Gateway,
+    sinks: &[Box<dyn Sink>],
+    links: &[Link],
+    stopped: impl Future<Output = ()>,
+) -> gateway::Counts {
+    let mut stopped = pin!(stopped);
+    let mut is_stopped = false;
+    let told = async {
+        stopped.as_mut().await;
+        is_stopped = true;
+    };
+    let counts = gateway.run(sinks, told).await;
+    if !is_stopped {
+        let delivered = async {
+            for link in links {
+                link.flushed().await;
+            }
+        };
+        tokio::select! {
+            () = delivered => {}
+            () = stopped => {}
+        }
+    }
+    counts
 }
 
 impl Gateway {
@@ -125,4 +155,50 @@ fn within(handle: Handle) -> Transport {
 fn made_up_id(sink: usize) -> String {
     let host = certs::host::hostname().unwrap_or_else(|| "gateway".to_owned());
     format!("nightjar-{host}-{sink}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway/recordings/data-test.btsnoop");
+
+    /// A gateway that has played its recording after an instant, to a broker that never answers.
+    fn played_to_nobody() -> (gateway::Gateway, Vec<Link>, Vec<Box<dyn Sink>>) {
+        let toml = format!(
+            "source = \"{RECORDING}\"\nspeed = 0\n[[sink]]\nkind = \"mqtt\"\nhost = \"h\"\ntopic = \"t\"\nqos = 1\n"
+        );
+        let settings = config::Config::builder()
+            .add_source(config::File::from_str(&toml, config::FileFormat::Toml))
+            .build()
+            .and_then(config::Config::try_deserialize::<GatewaySettings>)
+            .expect("settings");
+        let planned = plan(&settings, None).expect("a plan");
+        let nobody = Transport::Custom(Arc::new(|| Box::pin(std::future::pending())));
+        let (link, driver) = link::open(planned.plan.sinks[0].link_settings(nobody, "a"));
+        tokio::spawn(driver);
+        let sink = Box::new(LinkSink::new(link.clone(), &planned.plan.sinks[0])) as Box<dyn Sink>;
+        (planned.gateway, vec![link], vec![sink])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_recording_left_behind_waits_for_its_broker_until_the_appliance_is_stopped() {
+        let (gateway, links, sinks) = played_to_nobody();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let started = tokio::time::Instant::now();
+        let counts = run_and_deliver(gateway, &sinks, &links, tokio::time::sleep(day)).await;
+        assert_eq!(started.elapsed(), day);
+        let kept = links[0].counts();
+        assert!(counts.messages > 0);
+        assert_eq!((kept.queued as u64, kept.dropped), (counts.messages, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_is_stopped_while_it_plays_waits_for_nothing() {
+        let (gateway, links, sinks) = played_to_nobody();
+        let started = tokio::time::Instant::now();
+        run_and_deliver(gateway, &sinks, &links, std::future::ready(())).await;
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
 }
