@@ -115,6 +115,7 @@ pub(crate) fn complaint(transport: &Transport, trouble: &Trouble) -> Option<(&'s
 const fn tls_kind(fault: &TlsFault) -> &'static str {
     match fault {
         TlsFault::ClientRejectedOurCertificate(_) => "our certificate",
+        TlsFault::ClientRejectedOurName => "our name",
         TlsFault::ClientCertificateMissing => "certificate missing",
         TlsFault::ClientCertificateUnknownCa => "certificate unknown",
         TlsFault::ClientCertificateExpired => "certificate expired",

@@ -14,6 +14,9 @@ use std::fmt;
 pub enum TlsFault {
     /// The client broke off because of our certificate; the alert is named as in RFC 8446 §6.
     ClientRejectedOurCertificate(&'static str),
+    /// The client broke off as libmosquitto does when the name that it dialled is not in our certificate: OpenSSL has
+    /// no alert for what a program's own check finds.
+    ClientRejectedOurName,
     /// The client sent no certificate though one is required.
     ClientCertificateMissing,
     /// The client's certificate was not issued by a CA that is trusted here.
@@ -52,6 +55,7 @@ fn alert_fault(alert: AlertDescription) -> TlsFault {
     match certificate_alert(alert) {
         Some(name) => TlsFault::ClientRejectedOurCertificate(name),
         None => match alert {
+            A::InternalError => TlsFault::ClientRejectedOurName,
             A::ProtocolVersion => TlsFault::NoCommonVersion,
             A::HandshakeFailure | A::InsufficientSecurity => TlsFault::NoCommonSuite,
             other => TlsFault::Other(format!("ended the handshake with the alert {other:?}")),
@@ -93,12 +97,13 @@ fn incompatible_fault(cause: &PeerIncompatible) -> TlsFault {
         | P::Tls12NotOfferedOrEnabled
         | P::ServerDoesNotSupportTls12Or13
         | P::ServerTlsVersionIsDisabledByOurConfig
-        | P::SupportedVersionsExtensionRequired => TlsFault::NoCommonVersion,
+        | P::SupportedVersionsExtensionRequired
+        // Clients of TLS 1.0 and 1.1 have no such extension, and rustls looks for it before it looks at the version.
+        | P::SignatureAlgorithmsExtensionRequired => TlsFault::NoCommonVersion,
         P::NoCipherSuitesInCommon
         | P::NoKxGroupsInCommon
         | P::NamedGroupsExtensionRequired
         | P::NoSignatureSchemesInCommon
-        | P::SignatureAlgorithmsExtensionRequired
         | P::NoCertificateRequestSignatureSchemesInCommon
         | P::NoEcPointFormatsInCommon => TlsFault::NoCommonSuite,
         other => TlsFault::Other(rustls::Error::PeerIncompatible(other.clone()).to_string()),
@@ -116,6 +121,11 @@ impl fmt::Display for TlsFault {
                 f,
                 "refuses this server's certificate (alert {alert}): paste the certificate of the CA that issued it \
                  into the router's CA Certificate, and let Host be a name or an address that is in the certificate"
+            ),
+            Self::ClientRejectedOurName => f.write_str(
+                "broke off (alert internal_error), as libmosquitto does when the router's Host is not in this server's \
+                 certificate: let Host be a name or an address that is in it, or issue one for that Host \
+                 (nightjar certs server --name HOST)",
             ),
             Self::ClientCertificateMissing => f.write_str(
                 "sent no certificate, and this port requires one: set the router's Require Client Certificate to Yes \

@@ -55,7 +55,17 @@ fn tls_1_2_and_1_3_open_with_a_certificate_that_verifies() {
             let said = s_client(appliance.port, &[version, "-CAfile", &ca, "-cipher", "ALL:@SECLEVEL=0"]);
             assert!(said.contains("New, (NONE), Cipher is (NONE)"), "{version}: {said}");
         }
+        appliance.log.wait_for("127.0.0.1 speaks only TLS older than is allowed here");
     }
+}
+
+#[test]
+fn a_libmosquitto_that_dials_a_name_which_is_not_in_the_certificate_is_told_of_in_the_words_of_the_form() {
+    let appliance = Appliance::start(&Scenario::Certificate.conf(), Scenario::Certificate.folder());
+    let ca = appliance.folder.at("certs/ca.crt");
+    let other_host = ["-h", "127.0.0.2", "--cafile", &ca, "-t", "cassia", "-m", "x"];
+    assert_ne!(publish(appliance.port, &other_host).status, Some(0));
+    appliance.log.wait_for(" broke off (alert internal_error), as libmosquitto does when the router's Host is not in");
 }
 
 #[test]
