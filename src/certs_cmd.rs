@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use crate::screen;
+
 /// The exit status of every refusal, as mosquitto's programs have it.
 const REFUSED: u8 = 3;
 
@@ -94,8 +96,8 @@ fn ca(dir: &Path, name: Option<String>, how: &How) -> Result<(), CertError> {
     let name = name.unwrap_or_else(default_ca_name);
     let issued = issue::ca(&name, how.terms(issue::CA_DAYS))?;
     let (certfile, keyfile) = issue::write(dir, "ca", &issued, how.force)?;
-    println!("{}  for the router's CA Certificate, and for cafile", certfile.display());
-    println!("{}  signs certificates: keep it off the network", keyfile.display());
+    screen::line(format_args!("{}  for the router's CA Certificate, and for cafile", certfile.display()));
+    screen::line(format_args!("{}  signs certificates: keep it off the network", keyfile.display()));
     Ok(())
 }
 
@@ -104,8 +106,8 @@ fn server(dir: &Path, names: Vec<String>, how: &How) -> Result<(), CertError> {
     let names = if names.is_empty() { host::names() } else { names };
     let issued = issue::server(&authority, &names, how.terms(issue::SERVER_DAYS))?;
     let (certfile, keyfile) = issue::write(dir, "server", &issued, how.force)?;
-    println!("{}  for certfile; good for {}", certfile.display(), names.join(", "));
-    println!("{}  for keyfile", keyfile.display());
+    screen::line(format_args!("{}  for certfile; good for {}", certfile.display(), names.join(", ")));
+    screen::line(format_args!("{}  for keyfile", keyfile.display()));
     Ok(())
 }
 
@@ -113,8 +115,8 @@ fn client(dir: &Path, name: &str, how: &How) -> Result<(), CertError> {
     issue::check_client_name(name)?;
     let issued = issue::client(&authority(dir)?, name, how.terms(issue::CLIENT_DAYS))?;
     let (certfile, keyfile) = issue::write(dir, name, &issued, how.force)?;
-    println!("{}  the client's certificate", certfile.display());
-    println!("{}  its key", keyfile.display());
+    screen::line(format_args!("{}  the client's certificate", certfile.display()));
+    screen::line(format_args!("{}  its key", keyfile.display()));
     Ok(())
 }
 
@@ -132,13 +134,13 @@ fn show(files: &[PathBuf]) -> ExitCode {
 
 fn print_summary(summary: &summary::Summary) {
     let now = SystemTime::now();
-    println!("{summary}");
+    screen::line(format_args!("{summary}"));
     if summary.expired(now) {
-        println!("  EXPIRED");
+        screen::line("  EXPIRED");
     } else if summary.not_yet_valid(now) {
-        println!("  NOT VALID YET");
+        screen::line("  NOT VALID YET");
     } else {
-        println!("  days left    {}", summary.days_left(now));
+        screen::line(format_args!("  days left    {}", summary.days_left(now)));
     }
 }
 

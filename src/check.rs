@@ -13,7 +13,7 @@ use certs::{Finding, Severity};
 use clap::Args;
 
 use crate::config_files::OnDisk;
-use crate::{gateway_cmd, privileges, setup, toml};
+use crate::{gateway_cmd, privileges, screen, setup, toml};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -74,14 +74,14 @@ pub(crate) fn main(args: &CheckArgs) -> ExitCode {
 fn print(findings: &Findings) {
     for (kind, messages) in [("error", &findings.errors), ("warning", &findings.warnings)] {
         for message in messages {
-            println!("{kind}: {}", message.replace('\n', "\n    "));
+            screen::line(format_args!("{kind}: {}", message.replace('\n', "\n    ")));
         }
     }
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     match (findings.errors.len(), findings.warnings.len()) {
-        (0, 0) => println!("No errors, nothing unwise. Start it with: nightjar run -c FILE"),
-        (0, warnings) => println!("No errors, {}: it can be started.", count(warnings, "warning")),
-        (errors, warnings) => println!("{}, {}.", count(errors, "error"), count(warnings, "warning")),
+        (0, 0) => screen::line("No errors, nothing unwise. Start it with: nightjar run -c FILE"),
+        (0, warnings) => screen::line(format_args!("No errors, {}: it can be started.", count(warnings, "warning"))),
+        (errors, warnings) => screen::line(format_args!("{}, {}.", count(errors, "error"), count(warnings, "warning"))),
     }
 }
 

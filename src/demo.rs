@@ -14,8 +14,8 @@ use broker_conf::Overrides;
 use clap::Args;
 use mqtt::{Connect, FiltersWithOptionsBuf, Packet, ProtocolVersion, QoS, Subscribe, SubscriptionOptions, TopicFilter};
 
-use crate::init;
 use crate::run::{self, Wish};
+use crate::{init, screen};
 
 /// Real advertising packets; how they were recorded is in gateway/recordings/README.md.
 const RECORDING: &[u8] = include_bytes!("../gateway/recordings/data-test.btsnoop");
@@ -61,8 +61,7 @@ pub(crate) fn main(args: &DemoArgs) -> ExitCode {
             return ExitCode::from(status);
         }
     };
-    print!("{}", introduction(&made, args.port));
-    let _ = io::stdout().flush();
+    screen::text(&introduction(&made, args.port));
     match running.handle.connect_within() {
         Ok(stream) => {
             // It ends with the broker, or when it has shown enough.
@@ -75,7 +74,7 @@ pub(crate) fn main(args: &DemoArgs) -> ExitCode {
         Err(error) => tracing::warn!(target: "warning", "No subscriber for the screen: {error}."),
     }
     let status = running.until_told_to_stop();
-    println!("\nStopped. The files stay in {}; `make run` uses them again.", args.dir.display());
+    screen::line(format_args!("\nStopped. The files stay in {}; `make run` uses them again.", args.dir.display()));
     status
 }
 
@@ -205,12 +204,12 @@ fn show_reports(mut stream: UnixStream) -> io::Result<()> {
             if let Packet::Publish(publish) = packet
                 && shown < SHOWN
             {
-                println!("  {}", String::from_utf8_lossy(publish.payload));
+                screen::line(format_args!("  {}", String::from_utf8_lossy(publish.payload)));
                 shown += 1;
             }
         }
         received.drain(..used);
     }
-    println!("\n  … and so on. Ctrl-C ends it.");
+    screen::line("\n  … and so on. Ctrl-C ends it.");
     Ok(())
 }

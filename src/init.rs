@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use acl::{HashAlgorithm, PasswordHash};
 use clap::{Args, ValueEnum};
 
-use crate::privileges;
+use crate::{privileges, screen};
 
 /// The guide's four scenarios (chapter 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,8 +72,8 @@ pub(crate) enum InitError {
 pub(crate) fn main(args: &InitArgs) -> ExitCode {
     match make(args.scenario, &args.dir, &Wishes::of(args)) {
         Ok(made) => {
-            print!("{}", report(&made, args));
-            print!("{}", owners(&made));
+            screen::text(&report(&made, args));
+            screen::text(&owners(&made));
             ExitCode::SUCCESS
         }
         Err(error) => {

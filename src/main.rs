@@ -15,6 +15,7 @@ mod logging;
 mod passwd;
 mod privileges;
 mod run;
+mod screen;
 mod setup;
 mod toml;
 

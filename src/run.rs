@@ -15,7 +15,7 @@ use signal_hook::iterator::Signals;
 use crate::config_files::OnDisk;
 use crate::gateway_cmd::{self, Gateway};
 use crate::logging::{self, Destinations, Kinds, LogFile, Stamp};
-use crate::{privileges, setup, toml};
+use crate::{privileges, screen, setup, toml};
 
 /// Exit status of a bad configuration, as mosquitto's.
 pub(crate) const BAD_CONFIGURATION: u8 = 3;
@@ -106,7 +106,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         BAD_CONFIGURATION
     })?;
     if wish.only_test {
-        println!("Configuration file is OK.");
+        screen::line("Configuration file is OK.");
         return Ok(None);
     }
     if wish.in_background {

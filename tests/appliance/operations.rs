@@ -472,6 +472,23 @@ fn what_init_makes_and_prints_works_in_each_scenario() {
     }
 }
 
+#[test]
+fn a_command_whose_reader_has_gone_does_not_end_in_a_stack_trace() {
+    let folder = Folder::new();
+    folder.certificates();
+    let conf = folder.write("mosquitto.conf", "listener 1883\nbogus 1\n");
+    let conf = conf.to_str().expect("a path in UTF-8");
+    let rows: [&[&str]; 3] =
+        [&["check", "-c", conf], &["init", "psk", &folder.at("psk")], &["certs", "show", &folder.at("certs/ca.crt")]];
+    for arguments in rows {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(NIGHTJAR).args(arguments).stdout(writer).stderr(Stdio::piped()).output();
+        let said = text(&output.expect("it runs").stderr);
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}
+
 /// A pasted line, running; ended on drop.
 struct Pasted {
     child: Child,
