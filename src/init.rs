@@ -34,7 +34,7 @@ pub(crate) struct InitArgs {
     /// Where the files go; made if it is not there.
     dir: PathBuf,
     /// The port that routers connect to.
-    #[arg(long, default_value_t = 1883)]
+    #[arg(long, default_value_t = 1883, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// The user of routers and subscribers.
     #[arg(long, default_value = "cassiamqtt")]
@@ -109,11 +109,13 @@ impl Wishes {
 pub(crate) fn make(scenario: Scenario, dir: &Path, wishes: &Wishes) -> Result<Made, InitError> {
     check_wishes(wishes)?;
     let shown = if dir.is_absolute() { dir.to_owned() } else { std::path::absolute(dir).unwrap_or(dir.to_owned()) };
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(|cause| write_error(dir, cause))?;
     let config = shown.join("mosquitto.conf");
-    if config.exists() {
-        return Err(InitError::Exists(config));
+    // Nothing is written where it could not be finished: half a set-up would be in the way of the next try.
+    if let Some(there) = file_names(scenario).iter().map(|name| shown.join(name)).find(|path| path.exists()) {
+        return Err(InitError::Exists(there));
     }
+    let certificates = (scenario == Scenario::Certificate).then(|| issued(wishes)).transpose()?;
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(|cause| write_error(dir, cause))?;
     let mut made = Made { config: config.clone(), user: None, password: None, files: Vec::new(), psk: None, ca: None };
     let mut text = String::new();
     let _ = writeln!(text, "# {}, made by `nightjar init`. The options are mosquitto's.", title(scenario));
@@ -139,23 +141,23 @@ pub(crate) fn make(scenario: Scenario, dir: &Path, wishes: &Wishes) -> Result<Ma
         made.user = Some(wishes.user.clone());
         made.password = Some(password);
     }
-    match scenario {
-        Scenario::Psk => {
+    match (scenario, certificates) {
+        (Scenario::Psk, _) => {
             let (identity, key) = ("cassiapsk".to_owned(), hex(&random::<16>()?));
             let pskfile = shown.join("pskfile");
             write_secret(&mut made, &pskfile, &format!("{identity}:{key}\n"))?;
             let _ = writeln!(text, "psk_hint nightjar\npsk_file {}", pskfile.display());
             made.psk = Some((identity, key));
         }
-        Scenario::Certificate => {
+        (_, Some(certificates)) => {
             let certs = shown.join("certs");
-            issue(&certs, wishes, &mut made)?;
+            write_certificates(&certs, &certificates, &mut made)?;
             for (option, file) in [("cafile", "ca.crt"), ("certfile", "server.crt"), ("keyfile", "server.key")] {
                 let _ = writeln!(text, "{option} {}", certs.join(file).display());
             }
             made.ca = Some(certs.join("ca.crt"));
         }
-        Scenario::Open | Scenario::Password => {}
+        (_, None) => {}
     }
     // Last, so that a set-up that could not be finished is not taken for one.
     write(&mut made, &config, &text, 0o644)?;
@@ -176,6 +178,12 @@ fn check_wishes(wishes: &Wishes) -> Result<(), InitError> {
     if wishes.user.is_empty() || wishes.user.contains([':', '\n', '\r', '\0']) {
         return value("user name", &wishes.user, "a colon or a line end, nor be empty");
     }
+    if wishes.user.starts_with(['#', ' ']) || wishes.user.ends_with(' ') {
+        return value("user name", &wishes.user, "a # or a blank at its beginning, nor a blank at its end");
+    }
+    if wishes.topic.starts_with(' ') {
+        return value("topic", &wishes.topic, "a blank at its beginning");
+    }
     if wishes.topic.is_empty() || wishes.topic.contains(['+', '#', '\n', '\r', '\0']) {
         return value("topic", &wishes.topic, "a wildcard or a line end, nor be empty");
     }
@@ -192,13 +200,31 @@ fn acl_text(wishes: &Wishes) -> String {
     )
 }
 
-fn issue(dir: &Path, wishes: &Wishes, made: &mut Made) -> Result<(), InitError> {
+/// What a scenario consists of; `mosquitto.conf`, which is written last, comes first to be named first.
+const fn file_names(scenario: Scenario) -> &'static [&'static str] {
+    match scenario {
+        Scenario::Open => &["mosquitto.conf"],
+        Scenario::Password => &["mosquitto.conf", "pwfile", "acl"],
+        Scenario::Psk => &["mosquitto.conf", "pwfile", "acl", "pskfile"],
+        Scenario::Certificate => {
+            &["mosquitto.conf", "pwfile", "acl", "certs/ca.crt", "certs/ca.key", "certs/server.crt", "certs/server.key"]
+        }
+    }
+}
+
+/// A CA and the server's certificate that it signed.
+fn issued(wishes: &Wishes) -> Result<[certs::issue::Issued; 2], InitError> {
     use certs::issue::{self, Authority, Terms};
     let secrets = |error: certs::CertError| InitError::Secrets(error.to_string());
     let names = if wishes.names.is_empty() { certs::host::names() } else { wishes.names.clone() };
     let authority = issue::ca("Nightjar CA", Terms::days(issue::CA_DAYS)).map_err(secrets)?;
     let signer = Authority::from_issued(&authority).map_err(secrets)?;
     let server = issue::server(&signer, &names, Terms::days(issue::SERVER_DAYS)).map_err(secrets)?;
+    Ok([authority, server])
+}
+
+fn write_certificates(dir: &Path, issued: &[certs::issue::Issued; 2], made: &mut Made) -> Result<(), InitError> {
+    let [authority, server] = issued;
     fs::create_dir_all(dir).map_err(|cause| write_error(dir, cause))?;
     write(made, &dir.join("ca.crt"), &authority.certificate, 0o644)?;
     write_secret(made, &dir.join("ca.key"), &authority.key)?;
@@ -239,20 +265,26 @@ fn report(made: &Made, args: &InitArgs) -> String {
         }
         (None, None) => row("Encryption Mode", "None"),
     }
-    let config = made.config.display();
+    let config = pasted(&made.config.display().to_string());
     let _ = writeln!(text, "\nCheck it:   nightjar check -c {config}\nStart it:   nightjar run -c {config}");
-    let mut subscribe = format!("mosquitto_sub -h {host} -p {} -t {}", args.port, args.topic);
+    let mut subscribe = format!("mosquitto_sub -h {host} -p {} -t {}", args.port, pasted(&args.topic));
     if let (Some(user), Some(password)) = (&made.user, &made.password) {
-        let _ = write!(subscribe, " -u {user} -P {password}");
+        let _ = write!(subscribe, " -u {} -P {password}", pasted(user));
     }
     if let Some((identity, key)) = &made.psk {
         let _ = write!(subscribe, " --psk {key} --psk-identity {identity}");
     }
     if let Some(ca) = &made.ca {
-        let _ = write!(subscribe, " --cafile {}", ca.display());
+        let _ = write!(subscribe, " --cafile {}", pasted(&ca.display().to_string()));
     }
     let _ = writeln!(text, "Subscribe:  {subscribe}");
     text
+}
+
+/// A word of a line that is pasted into a shell: quoted if the shell would take it for something else.
+fn pasted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%,".contains(letter);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Whose the files are, where that matters: at SIGHUP they are read again, by the user that root became.

@@ -473,6 +473,44 @@ fn what_init_makes_and_prints_works_in_each_scenario() {
 }
 
 #[test]
+fn init_refuses_what_could_not_be_used_and_leaves_nothing_in_the_way_of_the_next_try() {
+    let folder = Folder::new();
+    let dir = folder.at("made");
+    for (scenario, option, value, part) in [
+        ("open", "--port", "0", "0 is not in 1..=65535"),
+        ("password", "--user", "#x", "a # or a blank at its beginning"),
+        ("password", "--user", " x", "a # or a blank at its beginning"),
+        ("password", "--topic", " x", "a blank at its beginning"),
+        ("certificate", "--name", "bad name!", "neither a host name nor an IP address"),
+    ] {
+        let refused = nightjar(&["init", scenario, &dir, option, value]);
+        let said = text(&refused.stderr);
+        assert!(!refused.status.success() && said.contains(part), "{option} {value:?}: {said}");
+        assert!(!folder.path().join("made").exists(), "{option} {value:?}");
+    }
+    folder.write("made/certs/server.key", "somebody's");
+    let refused = nightjar(&["init", "certificate", &dir]);
+    assert!(text(&refused.stderr).contains("server.key is there already"), "{}", text(&refused.stderr));
+    let left = std::fs::read_dir(&dir).expect("the folder").count();
+    assert_eq!(left, 1, "but certs");
+}
+
+#[test]
+fn the_lines_that_init_prints_can_be_pasted_whatever_was_chosen() {
+    let folder = Folder::new();
+    let dir = folder.at("it's made");
+    let made = nightjar(&["init", "certificate", &dir, "--user", "a$b", "--topic", "c d"]);
+    let report = text(&made.stdout);
+    let words = output_of(Command::new("sh").args(["-c", &format!("printf '%s|' {}", row(&report, "Subscribe:"))]));
+    let words = text(&words.stdout);
+    for wanted in ["|-t|c d|", "|-u|a$b|", &format!("|--cafile|{dir}/certs/ca.crt|")] {
+        assert!(words.contains(wanted), "no {wanted} in {words}");
+    }
+    let checked = output_of(Command::new("sh").args(["-c", &format!("printf '%s|' {}", row(&report, "Start it:"))]));
+    assert_eq!(text(&checked.stdout), format!("nightjar|run|-c|{dir}/mosquitto.conf|"));
+}
+
+#[test]
 fn a_command_whose_reader_has_gone_does_not_end_in_a_stack_trace() {
     let folder = Folder::new();
     folder.certificates();
