@@ -1,11 +1,11 @@
 # Two commands: `make run` shows it working, `make test` runs every test there is.
-# Each sets up what it needs; what it installs, it says. Both share one unoptimised build; what is installed on a
+# Each sets up what it needs; what it installs, it says. Both builds are unoptimised; what is installed on a
 # server is `cargo build --release`.
 
 PORT ?= 1883
 CARGO ?= cargo
 
-.PHONY: run test lint bench fuzz help
+.PHONY: run test lint bench help
 
 help:
 	@echo 'make run [PORT=1883]   build and start a demonstration: broker, gateway, a recording of real packets'
