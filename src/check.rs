@@ -46,10 +46,11 @@ impl Findings {
         }
     }
 
-    fn take(&mut self, findings: Vec<Finding>) {
+    /// An error stops one listener, and is told with `of` it; what is unwise about a file is so wherever it is named.
+    fn take(&mut self, findings: Vec<Finding>, of: &str) {
         for finding in findings {
             match finding.severity {
-                Severity::Error => self.error(&finding.message),
+                Severity::Error => self.error(&format!("{}{of}", finding.message)),
                 Severity::Warning => self.warning(finding.message),
             }
         }
@@ -181,7 +182,7 @@ fn check_secrets(listener: &Listener, now: SystemTime, findings: &mut Findings) 
         }
     }
     if let Some(files) = setup::server_files(listener) {
-        findings.take(certs::inspect_server(&files, now));
+        findings.take(certs::inspect_server(&files, now), &setup::of_listener(listener));
     }
 }
 

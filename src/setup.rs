@@ -240,6 +240,11 @@ fn has_ipv6() -> bool {
     std::net::UdpSocket::bind("[::]:0").is_ok()
 }
 
+/// Which listener a file belongs to, behind a message that names the file: several may have certificates.
+pub(crate) fn of_listener(listener: &Listener) -> String {
+    listener.at.as_ref().map_or_else(String::new, |at| format!(" (for the listener of {at})"))
+}
+
 /// The certificate files of a listener, if it has any.
 pub(crate) fn server_files(listener: &Listener) -> Option<certs::ServerFiles> {
     let files = listener.certificates.as_ref()?;
@@ -261,7 +266,7 @@ fn protection(listener: &Listener, errors: &mut Vec<SetupError>, warnings: &mut 
     if let Some(files) = server_files(listener) {
         match certs::server_config(&files) {
             Ok(config) => protection.certificates = Some(config),
-            Err(error) => errors.push(SetupError(format!("Error: {error}"))),
+            Err(error) => errors.push(SetupError(format!("Error: {error}{}", of_listener(listener)))),
         }
     }
     if let Some(psk) = &listener.psk {

@@ -93,7 +93,10 @@ const BROKEN: &[Broken] = &[
     Broken {
         conf: "cafile DIR/certs/ca.crt\ncertfile DIR/certs/server.crt\nkeyfile DIR/certs/ca.key\n",
         files: &[],
-        says: &["the private key in DIR/certs/ca.key does not belong to the certificate in DIR/certs/server.crt"],
+        says: &[
+            "the private key in DIR/certs/ca.key does not belong to the certificate in DIR/certs/server.crt",
+            " (for the listener of DIR/mosquitto.conf:2)",
+        ],
     },
     Broken {
         conf: "",
