@@ -37,7 +37,7 @@ impl Courier<'_> {
         let retain = retain && wanted.retain_as_published;
         if qos == QoS::AtMostOnce {
             match session.on {
-                // Not before those that wait: each QoS of a topic has its order [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-6].
+                // Not before those that wait: each QoS of a topic has its order [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-5].
                 Some(_) if session.outgoing.as_ref().is_some_and(|outgoing| outgoing.queued_qos0 > 0) => {}
                 Some(on) => {
                     self.send_qos0(session, on, item, retain, &wanted.identifiers, out);

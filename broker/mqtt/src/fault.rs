@@ -16,7 +16,7 @@ pub enum DecodeFault {
     /// AUTH, which came with 5.0 [5.0 §3.15].
     #[error("AUTH came, which this version of MQTT does not have")]
     AuthBeforeVersion5,
-    /// Fixed header flags [3.1.1 MQTT-2.2.2-1 and -2, 5.0 MQTT-2.1.3-1].
+    /// Fixed header flags [3.1.1 MQTT-2.2.2-1, MQTT-2.2.2-2; 5.0 MQTT-2.1.3-1].
     #[error("the reserved flags of the fixed header are wrong")]
     ReservedFlags,
     /// A length or number whose fourth byte says that a fifth follows [3.1.1 §2.2.3, 5.0 §1.5.5].
@@ -95,7 +95,7 @@ pub enum DecodeFault {
     /// [3.1.1 MQTT-3.1.2-14, 5.0 MQTT-3.1.2-12].
     #[error("the will asks for QoS 3")]
     InvalidWillQoS,
-    /// [3.1.1 MQTT-3.1.2-13 and -15, 5.0 MQTT-3.1.2-11 and -13].
+    /// [3.1.1 MQTT-3.1.2-13, MQTT-3.1.2-15; 5.0 MQTT-3.1.2-11, MQTT-3.1.2-13].
     #[error("there is no will, but a QoS or RETAIN for it")]
     WillFlagsWithoutWill,
     /// Allowed since 5.0 [3.1.1 MQTT-3.1.2-22].

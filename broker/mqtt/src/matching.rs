@@ -58,8 +58,8 @@ mod tests {
         ("both §4.7.1.3",              "+/tennis/#",                "tennis",                         false),
         ("both §4.7.1.3",              "a/+/#",                     "a",                              false),
         ("both §4.7.1.3",              "a/+/#",                     "a/",                             true),
-        ("both MQTT-4.7.2-1",          "#",                         "$SYS/uptime",                    false),
-        ("both MQTT-4.7.2-1",          "+/monitor/Clients",         "$SYS/monitor/Clients",           false),
+        ("3.1.1 and 5.0 MQTT-4.7.2-1", "#",                         "$SYS/uptime",                    false),
+        ("3.1.1 and 5.0 MQTT-4.7.2-1", "+/monitor/Clients",         "$SYS/monitor/Clients",           false),
         ("both §4.7.2",                "$SYS/#",                    "$SYS/monitor/Clients",           true),
         ("both §4.7.2",                "$SYS/#",                    "$SYS",                           true),
         ("both §4.7.2",                "$SYS/monitor/+",            "$SYS/monitor/Clients",           true),
@@ -72,7 +72,7 @@ mod tests {
         ("both §4.7.3",                "a//b",                      "a//b",                           true),
         ("both §4.7.3",                "a/+/b",                     "a//b",                           true),
         ("both §4.7.3",                "a/b",                       "a/b/",                           false),
-        ("3.1.1 MQTT-4.7.3-4, 5.0 -4", "é",                         "e\u{301}",                       false),
+        ("3.1.1 and 5.0 MQTT-4.7.3-4", "é",                         "e\u{301}",                       false),
     ];
 
     #[test]

@@ -135,7 +135,7 @@ const WE_REFUSE: &[(Other, &str, &str)] = &[
     (MqttProto, "InvalidPropertyValue(33)",     "5.0 §3.1.2.11.3: Receive Maximum 0 is a Protocol Error"),
     (MqttProto, "InvalidPropertyValue(39)",     "5.0 §3.1.2.11.4: Maximum Packet Size 0 is a Protocol Error"),
     (Rmqtt,     "InvalidReasonCode(6)",         "3.1.1 §3.2.2.3: return codes 6 to 255 are reserved"),
-    (Rmqtt,     "InvalidTopicFilter",           "3.1.1 MQTT-4.7.1-2, -3; 5.0 MQTT-4.7.1-1, -2"),
+    (Rmqtt,     "InvalidTopicFilter",           "3.1.1 MQTT-4.7.1-2, MQTT-4.7.1-3; 5.0 MQTT-4.7.1-1, MQTT-4.7.1-2"),
     (MqttProto, "InvalidTopicFilter",           "3.1.1 MQTT-4.7.1-3; 5.0 MQTT-4.7.1-2: + is a whole level"),
     (Rmqtt,     "InvalidTopicName",             "3.1.1 MQTT-3.3.2-2, 5.0 MQTT-3.3.2-2: no wildcards"),
     (MqttProto, "InvalidTopicName",             "3.1.1 and 5.0 MQTT-4.7.3-1: at least one character"),
@@ -155,8 +155,8 @@ const WE_REFUSE: &[(Other, &str, &str)] = &[
     (Rmqtt,     "TrailingBytes",                "both: a packet is as long as its fields (3.1.1 §2.2.3, 5.0 §2.1.4)"),
     (MqttProto, "TrailingBytes",                "both: a packet is as long as its fields (3.1.1 §2.2.3, 5.0 §2.1.4)"),
     (Rmqtt,     "Truncated",                    "5.0 §3.15.2.1: Reason Code and Property Length are left out together"),
-    (Rmqtt,     "WillFlagsWithoutWill",         "5.0 MQTT-3.1.2-11, -13"),
-    (MqttProto, "WillFlagsWithoutWill",         "5.0 MQTT-3.1.2-11, -13"),
+    (Rmqtt,     "WillFlagsWithoutWill",         "5.0 MQTT-3.1.2-11, MQTT-3.1.2-13"),
+    (MqttProto, "WillFlagsWithoutWill",         "5.0 MQTT-3.1.2-11, MQTT-3.1.2-13"),
     (MqttProto, "ZeroTopicAlias",               "5.0 MQTT-3.3.2-8"),
 ];
 

@@ -54,7 +54,7 @@ fn a_session_that_is_away_misses_no_qos1_and_qos2_message_and_qos0_only_if_asked
 
 #[test]
 fn qos0_messages_that_wait_are_not_overtaken_by_later_ones() {
-    // [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-6]: the order holds for each topic and QoS.
+    // [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-5]: the order holds for each topic and QoS.
     let settings = Settings { queue_qos0_messages: true, max_inflight_messages: 1, ..open_settings() };
     let (mut world, a, b) = pair(settings, durable(V311, "b"), 2);
     world.lose(b);

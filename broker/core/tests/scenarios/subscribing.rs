@@ -34,7 +34,7 @@ fn no_more_than_max_qos_is_granted() {
 
 #[test]
 fn an_unsubscribe_is_answered_whether_or_not_there_was_a_subscription() {
-    // [3.1.1 MQTT-3.10.4-4, -5; 5.0 MQTT-3.10.4-4, §3.11.3]
+    // [3.1.1 MQTT-3.10.4-4, MQTT-3.10.4-5; 5.0 MQTT-3.10.4-4, MQTT-3.10.4-5]
     for (version, had, had_not) in [(V31, "[]", "[]"), (V311, "[]", "[]"), (V5, "[00]", "[11]")] {
         let mut world = World::new();
         let a = world.connect(hello(version, "a"));
