@@ -220,6 +220,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_publish_at_qos_0_has_no_packet_identifier() {
+        // [3.1.1 MQTT-2.3.1-5, 5.0 MQTT-2.2.1-2]: what would be one is payload.
+        for (version, bytes) in [(V311, &b"\x30\x05\0\x01a\0\x0A"[..]), (V5, b"\x30\x06\0\x01a\0\0\x0A")] {
+            let Ok(Packet::Publish(publish)) = decoded(version, bytes) else { panic!("not a PUBLISH") };
+            assert_eq!((publish.packet_id, publish.payload), (None, &b"\0\x0A"[..]), "{version:?}");
+        }
+    }
+
+    #[test]
     fn a_publish_by_alias_alone_has_no_topic() {
         // [5.0 §3.3.2.1]
         let Ok(Packet::Publish(publish)) = decoded(V5, b"\x30\x06\0\0\x03\x23\0\x01") else { panic!("not a PUBLISH") };
@@ -239,10 +248,15 @@ pub(crate) mod tests {
             ("5.0 MQTT-3.3.2-2", V5, b"\x30\x04\0\x01#\0", DecodeFault::InvalidTopicName),
             ("3.1.1 MQTT-4.7.3-1", V311, b"\x30\x02\0\0", DecodeFault::InvalidTopicName),
             ("3.1.1 MQTT-1.5.3-1", V311, b"\x30\x03\0\x01\xFF", DecodeFault::InvalidUtf8),
+            ("3.1.1 MQTT-1.5.3-1, a surrogate", V311, b"\x30\x05\0\x03\xED\xA0\x80", DecodeFault::InvalidUtf8),
+            ("3.1.1 MQTT-3.3.2-1", V311, b"\x30\x02\x01a", DecodeFault::Truncated),
+            ("3.1.1 MQTT-3.3.2-1", V311, b"\x30\x04\0\x02a\xFF", DecodeFault::InvalidUtf8),
+            ("5.0 MQTT-3.3.2-1", V5, b"\x30\x03\x01a\0", DecodeFault::Truncated),
+            ("5.0 MQTT-3.3.2-1", V5, b"\x30\x05\0\x02a\xFF\0", DecodeFault::InvalidUtf8),
             ("3.1.1 MQTT-1.5.3-2", V311, b"\x30\x03\0\x01\0", DecodeFault::NullCharacter),
             ("5.0 §3.3.2.1", V5, b"\x30\x03\0\0\0", DecodeFault::MissingTopic),
             ("5.0 MQTT-3.3.2-8", V5, b"\x30\x07\0\x01a\x03\x23\0\0", DecodeFault::ZeroTopicAlias),
-            ("5.0 §2.2.2", V5, b"\x30\x03\0\x01a", DecodeFault::Truncated),
+            ("5.0 MQTT-2.2.2-1", V5, b"\x30\x03\0\x01a", DecodeFault::Truncated),
             ("5.0 §2.2.2.1", V5, b"\x30\x06\0\x01a\x03\x23\0", DecodeFault::Truncated),
             ("3.1.1 §3.3.2", V311, b"\x30\x01\0", DecodeFault::Truncated),
             ("3.1.1 §3.3.2", V311, b"\x30\x03\0\x02a", DecodeFault::Truncated),
@@ -270,16 +284,22 @@ pub(crate) mod tests {
 
     #[test]
     fn reserved_flags_are_refused_on_every_type() {
-        // [3.1.1 table 2.2 and MQTT-2.2.2-2, 5.0 table 2-2 and MQTT-2.1.3-1]
-        for packet_type in (1..=15).filter(|&packet_type| packet_type != 3) {
-            let right = if matches!(packet_type, 6 | 8 | 10) { 2 } else { 0 };
-            for flags in (0..16).filter(|&flags| flags != right) {
-                let body = b"\0\x04MQTT\x05\0\0\0\0\0\0";
-                let body = if packet_type == 1 { &body[..] } else { &body[..0] };
-                let frame = Frame { first_byte: packet_type << 4 | flags, body, len: body.len() + 2 };
-                assert_eq!(Packet::decode(V5, frame), Err(DecodeFault::ReservedFlags), "{packet_type} {flags}");
+        // [3.1.1 table 2.2, MQTT-2.2.2-1, MQTT-2.2.2-2; 5.0 table 2-2, MQTT-2.1.3-1], and again for some of the types:
+        // [3.1.1 MQTT-3.6.1-1, MQTT-3.8.1-1, MQTT-3.10.1-1, MQTT-3.14.1-1]
+        // [5.0 MQTT-3.6.1-1, MQTT-3.8.1-1, MQTT-3.10.1-1, MQTT-3.14.1-1, MQTT-3.15.1-1]
+        for (version, level) in [(V311, 4), (V5, 5)] {
+            for packet_type in (1..=15).filter(|&packet_type| packet_type != 3) {
+                let right = if matches!(packet_type, 6 | 8 | 10) { 2 } else { 0 };
+                for flags in (0..16).filter(|&flags| flags != right) {
+                    let body = [0, 4, b'M', b'Q', b'T', b'T', level, 0, 0, 0, 0, 0, 0];
+                    let body = if packet_type == 1 { &body[..] } else { &body[..0] };
+                    let frame = Frame { first_byte: packet_type << 4 | flags, body, len: body.len() + 2 };
+                    let read = Packet::decode(version, frame);
+                    assert_eq!(read, Err(DecodeFault::ReservedFlags), "{version:?} {packet_type} {flags}");
+                }
             }
         }
+        assert_eq!(DecodeFault::ReservedFlags.reason_code(), ReasonCode::MalformedPacket);
     }
 
     #[test]
@@ -288,14 +308,16 @@ pub(crate) mod tests {
             ("3.1.1 MQTT-2.3.1-1", V311, b"\x40\x02\0\0", DecodeFault::ZeroPacketId),
             ("3.1.1 §3.4.2", V311, b"\x40\x03\0\x01\0", DecodeFault::TrailingBytes),
             ("3.1.1 §3.4.2", V311, b"\x40\x01\0", DecodeFault::Truncated),
-            ("5.0 §3.4.2.1", V5, b"\x40\x03\0\x01\x01", DecodeFault::InvalidReasonCode(1)),
-            ("5.0 §3.6.2.1", V5, b"\x62\x03\0\x01\x10", DecodeFault::InvalidReasonCode(0x10)),
+            ("5.0 MQTT-3.4.2-1", V5, b"\x40\x03\0\x01\x01", DecodeFault::InvalidReasonCode(1)),
+            ("5.0 MQTT-3.5.2-1", V5, b"\x50\x03\0\x01\x92", DecodeFault::InvalidReasonCode(0x92)),
+            ("5.0 MQTT-3.6.2-1", V5, b"\x62\x03\0\x01\x10", DecodeFault::InvalidReasonCode(0x10)),
+            ("5.0 MQTT-3.7.2-1", V5, b"\x70\x03\0\x01\x10", DecodeFault::InvalidReasonCode(0x10)),
             ("5.0 §3.4.2.2.1", V5, b"\x40\x05\0\x01\0\0\0", DecodeFault::TrailingBytes),
             ("5.0 §2.2.2.2", V5, b"\x40\x07\0\x01\0\x03\x23\0\x01", DecodeFault::PropertyNotAllowed(0x23)),
             ("3.1.1 §3.12", V311, b"\xC0\x01\0", DecodeFault::TrailingBytes),
             ("5.0 §3.13", V5, b"\xD0\x01\0", DecodeFault::TrailingBytes),
             ("3.1.1 §3.14", V311, b"\xE0\x01\0", DecodeFault::TrailingBytes),
-            ("5.0 §3.14.2.1", V5, b"\xE0\x01\x85", DecodeFault::InvalidReasonCode(0x85)),
+            ("5.0 MQTT-3.14.2-1", V5, b"\xE0\x01\x85", DecodeFault::InvalidReasonCode(0x85)),
             ("3.1.1 §2.2.1", V311, b"\xF0\0", DecodeFault::AuthBeforeVersion5),
             ("5.0 §3.15.2.1", V5, b"\xF0\x01\x18", DecodeFault::Truncated),
             ("5.0 §3.15.2.2.2", V5, b"\xF0\x02\x18\0", DecodeFault::NoAuthenticationMethod),

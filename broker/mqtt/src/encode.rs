@@ -327,7 +327,7 @@ mod tests {
             ("5.0 §3.14.2.2.1", V5, bye(ReasonCode::ServerShuttingDown), b"\xE0\x01\x8B"),
             ("3.1.1 §3.14", V311, bye(ReasonCode::Success), b"\xE0\0"),
             ("5.0 §3.15.2.1", V5, auth, b"\xF0\0"),
-            ("5.0 §3.2.2.2", V5, refusal, b"\x20\x03\0\x87\0"),
+            ("5.0 MQTT-2.2.2-1", V5, refusal, b"\x20\x03\0\x87\0"),
             ("3.1.1 §3.2.2.3", V311, refusal, b"\x20\x02\0\x05"),
             ("3.1.1 §3.2.2.2", V311, resumed, b"\x20\x02\x01\0"),
             ("3.1 §3.2, the first byte is not used", V31, resumed, b"\x20\x02\0\0"),
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn failures_before_5_0_are_one_code() {
-        // [3.1.1 MQTT-3.9.3-2]
+        // [3.1.1 MQTT-3.9.3-2], and no properties are a length of zero [5.0 MQTT-2.2.2-1].
         let codes: crate::ReasonCodesBuf = [ReasonCode::GrantedQoS1, ReasonCode::NotAuthorized].into_iter().collect();
         let suback = Packet::SubAck(SubAck { packet_id: ID, properties: Properties::EMPTY, reasons: codes.as_codes() });
         assert_eq!(encoded(&suback, V311), b"\x90\x04\0\x01\x01\x80");

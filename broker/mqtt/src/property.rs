@@ -370,6 +370,7 @@ mod tests {
             ("5.0 MQTT-3.3.2-14", Place::Publish, b"\x04\x08\0\x01#", Err(F::InvalidPropertyValue(8))),
             ("5.0 MQTT-4.7.3-1", Place::Publish, b"\x03\x08\0\0", Err(F::InvalidPropertyValue(8))),
             ("5.0 MQTT-3.3.2-13", Place::Publish, b"\x04\x08\0\x01\xFF", Err(F::InvalidUtf8)),
+            ("5.0 MQTT-3.3.2-19", Place::Publish, b"\x04\x03\0\x01\xFF", Err(F::InvalidUtf8)),
             ("5.0 MQTT-1.5.7-1", Place::Publish, b"\x06\x26\0\0\0\x01\0", Err(F::NullCharacter)),
             ("5.0 §3.1.2.11.4", Place::Connect, b"\x05\x27\0\0\0\0", Err(F::InvalidPropertyValue(0x27))),
             ("5.0 §3.1.2.11.7", Place::Connect, b"\x02\x17\x02", Err(F::InvalidPropertyValue(0x17))),

@@ -140,7 +140,7 @@ mod tests {
             ("5.0 MQTT-1.5.4-1, overlong", b"\0\x02\xC0\x80", Err(InvalidUtf8)),
             ("5.0 MQTT-1.5.4-1, above U+10FFFF", b"\0\x04\xF4\x90\x80\x80", Err(InvalidUtf8)),
             ("5.0 MQTT-1.5.4-2", b"\0\x01\0", Err(NullCharacter)),
-            ("5.0 MQTT-1.5.4-3", b"\0\x03\xEF\xBB\xBF", Ok("\u{FEFF}")),
+            ("3.1.1 MQTT-1.5.3-3, 5.0 MQTT-1.5.4-3", b"\0\x03\xEF\xBB\xBF", Ok("\u{FEFF}")),
             ("5.0 §1.5.4, U+0001", b"\0\x01\x01", Err(ForbiddenCharacter)),
             ("5.0 §1.5.4, U+001F", b"\0\x01\x1F", Err(ForbiddenCharacter)),
             ("5.0 §1.5.4, U+007F", b"\0\x01\x7F", Err(ForbiddenCharacter)),

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_connect_is_read_field_by_field() {
-        // [5.0 §3.1.2, figure 3-6 and §3.1.3]
+        // [5.0 §3.1.2, figure 3-6, MQTT-3.1.3-1]
         let bytes = b"\x10\x2C\0\x04MQTT\x05\xEE\0\x0A\x05\x11\0\0\0\x0A\0\x01c\x05\x18\0\0\0\x07\0\x01w\0\x02by\0\x04user\0\x04pass";
         let Ok(Packet::Connect(connect)) = decoded(V311, bytes) else { panic!("{:?}", decoded(V311, bytes)) };
         assert_eq!((connect.version, connect.is_bridge, connect.clean_start), (V5, false, true));
@@ -139,6 +139,14 @@ mod tests {
         let will = connect.will.unwrap();
         assert_eq!((will.topic.as_str(), will.payload), ("w", &b"by"[..]));
         assert_eq!((will.qos, will.retain, will.properties.will_delay_interval()), (QoS::AtLeastOnce, true, Some(7)));
+        // [3.1.1 §3.1.2, figure 3.6, MQTT-3.1.3-1]
+        let bytes = b"\x10\x20\0\x04MQTT\x04\xEE\0\x0A\0\x01c\0\x01w\0\x02by\0\x04user\0\x04pass";
+        let Ok(Packet::Connect(connect)) = decoded(V311, bytes) else { panic!("{:?}", decoded(V311, bytes)) };
+        assert_eq!((connect.version, connect.client_id, connect.keep_alive_s), (V311, "c", 10));
+        assert_eq!((connect.username, connect.password), (Some("user"), Some(&b"pass"[..])));
+        let will = connect.will.unwrap();
+        assert_eq!((will.topic.as_str(), will.payload), ("w", &b"by"[..]));
+        assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
     }
 
     #[test]
@@ -155,6 +163,8 @@ mod tests {
             ("5.0 MQTT-3.1.2-2", b"\0\x04MQTT\x03", Err(DecodeFault::UnsupportedProtocolVersion)),
             ("3.1.1 MQTT-3.1.2-2", b"\0\x06MQIsdp\x04", Err(DecodeFault::UnsupportedProtocolVersion)),
             ("3.1.1 MQTT-3.1.2-1", b"\0\x04mqtt\x04", Err(DecodeFault::WrongProtocolName)),
+            ("5.0 MQTT-3.1.2-1", b"\0\x04mqtt\x05", Err(DecodeFault::WrongProtocolName)),
+            ("5.0 MQTT-3.1.2-1", b"\0\x06MQIsdp\x05", Err(DecodeFault::UnsupportedProtocolVersion)),
             ("3.1.1 MQTT-3.1.2-1", b"\0\0\x04", Err(DecodeFault::WrongProtocolName)),
         ];
         for (source, bytes, wanted) in rows {
@@ -178,9 +188,29 @@ mod tests {
             ("3.1.1 §4.7.1", V311, b"\x10\x12\0\x04MQTT\x04\x06\0\0\0\x01c\0\x01#\0\0", F::InvalidTopicName),
             ("3.1.1 MQTT-3.1.2-22", V311, b"\x10\x10\0\x04MQTT\x04\x42\0\0\0\x01c\0\x01p", F::PasswordWithoutUserName),
             ("3.1 §3.1", V31, b"\x10\x12\0\x06MQIsdp\x03\x42\0\0\0\x01c\0\x01p", F::PasswordWithoutUserName),
+            ("3.1.1 MQTT-3.1.2-9", V311, b"\x10\x0D\0\x04MQTT\x04\x06\0\0\0\x01c", F::Truncated),
+            ("3.1.1 MQTT-3.1.2-9", V311, b"\x10\x10\0\x04MQTT\x04\x06\0\0\0\x01c\0\x01w", F::Truncated),
+            ("5.0 MQTT-3.1.2-9", V5, b"\x10\x0E\0\x04MQTT\x05\x06\0\0\0\0\x01c", F::Truncated),
+            ("5.0 MQTT-3.1.2-9", V5, b"\x10\x0F\0\x04MQTT\x05\x06\0\0\0\0\x01c\0", F::Truncated),
+            ("5.0 MQTT-3.1.2-9", V5, b"\x10\x12\0\x04MQTT\x05\x06\0\0\0\0\x01c\0\0\x01w", F::Truncated),
+            ("3.1.1 MQTT-3.1.2-11", V311, b"\x10\x12\0\x04MQTT\x04\x02\0\0\0\x01c\0\x01w\0\0", F::TrailingBytes),
+            ("3.1.1 MQTT-3.1.2-11", V311, b"\x10\x12\0\x04MQTT\x04\x2A\0\0\0\x01c\0\x01w\0\0", F::WillFlagsWithoutWill),
             ("3.1.1 MQTT-3.1.2-19", V311, b"\x10\x0D\0\x04MQTT\x04\x82\0\0\0\x01c", F::Truncated),
             ("3.1.1 MQTT-3.1.2-18", V311, b"\x10\x10\0\x04MQTT\x04\x02\0\0\0\x01c\0\x01u", F::TrailingBytes),
+            ("5.0 MQTT-3.1.2-16", V5, b"\x10\x11\0\x04MQTT\x05\x02\0\0\0\0\x01c\0\x01u", F::TrailingBytes),
+            ("5.0 MQTT-3.1.2-17", V5, b"\x10\x0E\0\x04MQTT\x05\x82\0\0\0\0\x01c", F::Truncated),
+            ("3.1.1 MQTT-3.1.2-20", V311, b"\x10\x13\0\x04MQTT\x04\x82\0\0\0\x01c\0\x01u\0\x01p", F::TrailingBytes),
+            ("5.0 MQTT-3.1.2-18", V5, b"\x10\x14\0\x04MQTT\x05\x82\0\0\0\0\x01c\0\x01u\0\x01p", F::TrailingBytes),
+            ("3.1.1 MQTT-3.1.2-21", V311, b"\x10\x10\0\x04MQTT\x04\xC2\0\0\0\x01c\0\x01u", F::Truncated),
+            ("5.0 MQTT-3.1.2-19", V5, b"\x10\x11\0\x04MQTT\x05\xC2\0\0\0\0\x01c\0\x01u", F::Truncated),
+            ("3.1.1 MQTT-3.1.3-3", V311, b"\x10\x0A\0\x04MQTT\x04\x02\0\0", F::Truncated),
+            ("5.0 MQTT-3.1.3-3", V5, b"\x10\x0B\0\x04MQTT\x05\x02\0\0\0", F::Truncated),
             ("3.1.1 MQTT-3.1.3-4", V311, b"\x10\x0D\0\x04MQTT\x04\x02\0\0\0\x01\xFF", F::InvalidUtf8),
+            ("5.0 MQTT-3.1.3-4", V5, b"\x10\x0E\0\x04MQTT\x05\x02\0\0\0\0\x01\xFF", F::InvalidUtf8),
+            ("3.1.1 MQTT-3.1.3-10", V311, b"\x10\x12\0\x04MQTT\x04\x06\0\0\0\x01c\0\x01\xFF\0\0", F::InvalidUtf8),
+            ("5.0 MQTT-3.1.3-11", V5, b"\x10\x14\0\x04MQTT\x05\x06\0\0\0\0\x01c\0\0\x01\xFF\0\0", F::InvalidUtf8),
+            ("3.1.1 MQTT-3.1.3-11", V311, b"\x10\x10\0\x04MQTT\x04\x82\0\0\0\x01c\0\x01\xFF", F::InvalidUtf8),
+            ("5.0 MQTT-3.1.3-12", V5, b"\x10\x11\0\x04MQTT\x05\x82\0\0\0\0\x01c\0\x01\xFF", F::InvalidUtf8),
             (
                 "5.0 §3.1.2.11.10",
                 V5,
@@ -226,7 +256,7 @@ mod tests {
             ("3.1.1 MQTT-3.2.2-4", V311, b"\x20\x02\x01\x05", F::SessionPresentWithRefusal),
             ("5.0 MQTT-3.2.2-6", V5, b"\x20\x03\x01\x87\0", F::SessionPresentWithRefusal),
             ("3.1.1 §3.2.2.3", V311, b"\x20\x02\0\x06", F::InvalidReasonCode(6)),
-            ("5.0 §3.2.2.2", V5, b"\x20\x03\0\x8B\0", F::InvalidReasonCode(0x8B)),
+            ("5.0 MQTT-3.2.2-8", V5, b"\x20\x03\0\x8B\0", F::InvalidReasonCode(0x8B)),
             ("5.0 §3.2.2.3.4", V5, b"\x20\x05\0\0\x02\x24\x02", F::InvalidPropertyValue(0x24)),
             ("3.1.1 §3.2", V311, b"\x20\x03\0\0\0", F::TrailingBytes),
             ("5.0 §3.2.2.3.1", V5, b"\x20\x02\0\0", F::Truncated),

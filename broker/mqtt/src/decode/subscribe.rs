@@ -138,7 +138,14 @@ mod tests {
             ("3.1.1 MQTT-4.7.1-2", V311, b"\x82\x07\0\x01\0\x02a#\0", F::InvalidTopicFilter),
             ("3.1.1 MQTT-4.7.1-3", V311, b"\xA2\x06\0\x01\0\x02a+", F::InvalidTopicFilter),
             ("3.1.1 MQTT-4.7.3-1", V311, b"\x82\x05\0\x01\0\0\0", F::InvalidTopicFilter),
+            ("5.0 MQTT-4.7.1-1", V5, b"\x82\x08\0\x01\0\0\x02a#\0", F::InvalidTopicFilter),
+            ("5.0 MQTT-4.7.1-2", V5, b"\xA2\x07\0\x01\0\0\x02a+", F::InvalidTopicFilter),
+            ("5.0 MQTT-4.7.3-1", V5, b"\xA2\x05\0\x01\0\0\0", F::InvalidTopicFilter),
             ("3.1.1 MQTT-3.8.3-1", V311, b"\x82\x06\0\x01\0\x01\xFF\0", F::InvalidUtf8),
+            ("5.0 MQTT-3.8.3-1", V5, b"\x82\x07\0\x01\0\0\x01\xFF\0", F::InvalidUtf8),
+            ("3.1.1 MQTT-3.10.3-1", V311, b"\xA2\x05\0\x01\0\x01\xFF", F::InvalidUtf8),
+            ("3.1.1 MQTT-3.10.3-1, not contiguous", V311, b"\xA2\x06\0\x01\0\x01a\0", F::Truncated),
+            ("5.0 MQTT-3.10.3-1", V5, b"\xA2\x06\0\x01\0\0\x01\xFF", F::InvalidUtf8),
             ("3.1.1 §3.8.3", V311, b"\x82\x05\0\x01\0\x01a", F::Truncated),
             ("the second of two", V311, b"\x82\x0A\0\x01\0\x01a\0\0\x01b\x09", F::ReservedSubscriptionOptions),
         ]);
@@ -160,8 +167,8 @@ mod tests {
         ]);
         check_refused(&[
             ("3.1.1 MQTT-3.9.3-2", V311, b"\x90\x03\0\x01\x87", F::InvalidReasonCode(0x87)),
-            ("5.0 §3.9.3", V5, b"\x90\x04\0\x01\0\x11", F::InvalidReasonCode(0x11)),
-            ("5.0 §3.11.3", V5, b"\xB0\x04\0\x01\0\x01", F::InvalidReasonCode(1)),
+            ("5.0 MQTT-3.9.3-2", V5, b"\x90\x04\0\x01\0\x11", F::InvalidReasonCode(0x11)),
+            ("5.0 MQTT-3.11.3-2", V5, b"\xB0\x04\0\x01\0\x01", F::InvalidReasonCode(1)),
             ("3.1.1 §3.9.3", V311, b"\x90\x02\0\x01", F::NoReasonCode),
             ("5.0 §3.11.3", V5, b"\xB0\x03\0\x01\0", F::NoReasonCode),
             ("3.1.1 §3.11.3", V311, b"\xB0\x03\0\x01\0", F::TrailingBytes),
