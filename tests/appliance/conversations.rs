@@ -191,6 +191,7 @@ fn talk(port: u16, version: &str, conversation: &str) -> String {
 
 #[test]
 fn rumqttc_speaks_mqtt_3_1_1_with_it() {
+    // [3.1.1 MQTT-7.0.0-2]: it knows nothing of us but the standard.
     use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
     let appliance = Appliance::start(OPEN, Folder::new());
     let mut options = MqttOptions::new("rumqttc", "127.0.0.1", appliance.port);

@@ -188,7 +188,7 @@ type Otherwise = (Other, fn(&Case) -> bool, &'static str);
 const WE_READ_OTHERWISE: &[Otherwise] = &[
     (Rmqtt,     is_v31_connect,   "3.1 §3.1: the name of level 3 is MQIsdp, and it writes MQTT"),
     (MqttProto, is_v3_failure,    "3.1.1 §3.9.3: the failure code is 0x80, and it writes 3"),
-    (Rmqtt,     says_not_text,    "5.0 MQTT-3.3.2-4: Payload Format Indicator is sent on unaltered, and it leaves 0 out"),
+    (Rmqtt,     says_not_text,    "5.0 §3.3.2.3.2: Payload Format Indicator is sent on unaltered, and it leaves 0 out"),
 ];
 
 /// A packet that we take.

@@ -4,5 +4,6 @@
 mod client;
 mod ends;
 mod log;
+mod malformed;
 mod pieces;
 mod slow;

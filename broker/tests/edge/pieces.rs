@@ -4,6 +4,7 @@ use crate::client::{connect, login, packet, publish, publish_qos1, start, start_
 
 #[test]
 fn packets_may_be_split_anywhere() {
+    // [3.1.1 MQTT-7.1.1-1, 5.0 MQTT-4.2.0-1]: TCP, and whatever it makes of the packets.
     let broker = start();
     let mut watcher = broker.client("watcher");
     watcher.subscribe("t", 0);
@@ -77,6 +78,7 @@ fn what_comes_behind_a_connect_waits_for_its_password_to_be_verified() {
 
 #[test]
 fn what_comes_behind_a_connect_with_a_wrong_password_is_not_heard() {
+    // [3.1.1 MQTT-3.1.4-5, MQTT-3.2.2-5]
     let broker = start_with_password("user", "secret");
     let mut watcher = broker.knock();
     watcher.say(&login("watcher", "user", "secret"));

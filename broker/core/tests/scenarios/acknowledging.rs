@@ -25,6 +25,7 @@ fn send(world: &mut World, a: broker_core::LinkId, level: u8, payloads: std::ops
 
 #[test]
 fn qos1_and_qos2_messages_run_to_their_end() {
+    // [3.1.1 MQTT-2.3.1-6; 5.0 MQTT-2.2.1-5, MQTT-4.3.3-4]
     for version in [V31, V311, V5] {
         let (mut world, a, b) = pair(open_settings(), hello(version, "b"));
         send(&mut world, a, 1, 1..=1);
@@ -94,7 +95,8 @@ fn a_refused_qos2_message_is_over() {
 
 #[test]
 fn what_was_in_flight_comes_again_in_order_under_its_old_identifier() {
-    // [3.1.1 MQTT-4.4.0-1, MQTT-4.6.0-1; 5.0 MQTT-4.4.0-1]
+    // [3.1.1 MQTT-3.3.1-1, MQTT-4.3.2-1, MQTT-4.3.3-1, MQTT-4.4.0-1, MQTT-4.6.0-1]
+    // [5.0 MQTT-3.3.1-1, MQTT-4.3.2-3, MQTT-4.3.3-3, MQTT-4.3.3-4, MQTT-4.3.3-5, MQTT-4.3.3-6, MQTT-4.4.0-1]
     for version in [V31, V311, V5] {
         let (mut world, a, b) = pair(open_settings(), durable(version, "b"));
         send(&mut world, a, 1, 1..=1);
@@ -198,19 +200,32 @@ fn repeats_wait_for_the_socket_too() {
 
 #[test]
 fn an_identifier_in_use_is_not_given_again_when_they_come_round() {
-    let (mut world, a, b) = pair(open_settings(), hello(V311, "b"));
-    send(&mut world, a, 1, 1..=3);
-    assert_eq!(world.heard(b).len(), 3);
-    world.puback(b, 1);
-    world.puback(b, 3);
-    // 2 is stuck; 65,532 more bring the identifiers to the end of their circle.
-    for n in 4..=65_535 {
-        send(&mut world, a, 1, n..=n);
-        world.puback(b, u16::try_from(n).unwrap());
+    // [3.1.1 MQTT-2.3.1-4, MQTT-4.3.2-1, MQTT-4.3.3-1; 5.0 MQTT-2.2.1-4, MQTT-4.3.2-1, MQTT-4.3.3-1]
+    for (version, level) in [(V311, 1), (V311, 2), (V5, 1), (V5, 2)] {
+        let (mut world, a, b) = pair(open_settings(), hello(version, "b"));
+        let finish = |world: &mut World, id: u16| {
+            if level == 1 {
+                world.puback(b, id);
+            } else {
+                world.pubrec(b, id);
+                world.pubcomp(b, id);
+            }
+        };
+        send(&mut world, a, level, 1..=3);
+        assert_eq!(world.heard(b).len(), 3);
+        finish(&mut world, 1);
+        finish(&mut world, 3);
+        // 2 is stuck; 65,532 more bring the identifiers to the end of their circle.
+        for n in 4..=65_535 {
+            send(&mut world, a, level, n..=n);
+            finish(&mut world, u16::try_from(n).unwrap());
+        }
+        let heard = world.heard(b);
+        assert!(heard.contains(&format!("PUBLISH t 65535 q{level} id65535")));
+        send(&mut world, a, level, 1..=3);
+        let wanted = [(1, 1), (2, 3), (3, 4)].map(|(n, id)| format!("PUBLISH t {n} q{level} id{id}"));
+        assert_eq!(world.heard(b), wanted);
     }
-    assert_eq!(world.heard(b).last().map(String::as_str), Some("PUBLISH t 65535 q1 id65535"));
-    send(&mut world, a, 1, 1..=3);
-    assert_eq!(world.heard(b), ["PUBLISH t 1 q1 id1", "PUBLISH t 2 q1 id3", "PUBLISH t 3 q1 id4"]);
 }
 
 #[test]

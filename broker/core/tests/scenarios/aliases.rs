@@ -7,7 +7,7 @@ use crate::world::*;
 
 #[test]
 fn the_first_topics_are_introduced_with_an_alias_and_then_said_by_it_alone() {
-    // [5.0 §3.3.2.3.4, MQTT-3.1.2-26, MQTT-3.1.2-27], and mosquitto's order: first come, first served.
+    // [5.0 §3.3.2.3.4, MQTT-3.1.2-26, MQTT-3.1.2-27, MQTT-3.3.2-11], and mosquitto's order: first come, first served.
     let mut world = World::new();
     let a = world.connect(Hello { aliases_max: Some(2), ..hello(V5, "a") });
     let without = world.connect(hello(V5, "without"));

@@ -21,12 +21,12 @@ fn pair(settings: Settings, b: Hello<'_>, level: u8) -> (World, LinkId, LinkId) 
 
 #[test]
 fn a_message_is_delivered_at_the_lower_of_two_qos_unless_upgrades_are_wanted() {
-    // [3.1.1 §3.8.4, 5.0 MQTT-3.8.4-8]
+    // [3.1.1 MQTT-3.8.4-6, 5.0 MQTT-3.8.4-8]
     for published in 0..=2u8 {
         for subscribed in 0..=2u8 {
-            for upgrade_outgoing_qos in [false, true] {
+            for (upgrade_outgoing_qos, version) in [(false, V311), (false, V5), (true, V311), (true, V5)] {
                 let settings = Settings { upgrade_outgoing_qos, ..open_settings() };
-                let (mut world, a, b) = pair(settings, hello(V311, "b"), subscribed);
+                let (mut world, a, b) = pair(settings, hello(version, "b"), subscribed);
                 world.publish(a, published, 9, "t", "x");
                 let qos = if upgrade_outgoing_qos { subscribed } else { subscribed.min(published) };
                 let tail = if qos == 0 { String::new() } else { format!(" q{qos} id1") };
@@ -181,10 +181,12 @@ fn before_a_slow_socket_qos0_is_dropped_and_qos1_waits_until_it_is_drained() {
 
 #[test]
 fn overlapping_subscriptions_give_a_copy_each_unless_one_is_enough() {
-    // [3.1.1 MQTT-3.3.5-1, 5.0 §3.3.4]
-    for (allow_duplicate_messages, wanted) in [(true, 3), (false, 1)] {
+    // [3.1.1 MQTT-3.3.5-1, 5.0 MQTT-3.3.4-2]
+    for (allow_duplicate_messages, version, wanted) in
+        [(true, V311, 3), (false, V311, 1), (true, V5, 3), (false, V5, 1)]
+    {
         let settings = Settings { allow_duplicate_messages, ..open_settings() };
-        let (mut world, a, b) = pair(settings, hello(V311, "b"), 0);
+        let (mut world, a, b) = pair(settings, hello(version, "b"), 0);
         world.wants(b, "t/x", 2);
         world.wants(b, "+/x", 1);
         world.publish(a, 2, 9, "t/x", "x");
@@ -224,7 +226,7 @@ fn no_local_keeps_a_clients_own_messages_from_it() {
 
 #[test]
 fn a_subscription_identifier_comes_with_every_message_of_its_subscription() {
-    // [5.0 MQTT-3.3.4-3]
+    // [5.0 MQTT-3.3.4-3, MQTT-3.3.4-5]
     let mut world = World::new();
     let b = world.connect(hello(V5, "b"));
     world.subscribe_as(b, "t/#", at(1), 1);

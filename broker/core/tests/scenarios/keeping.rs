@@ -17,6 +17,7 @@ fn kept() -> (World, LinkId) {
 
 #[test]
 fn an_acknowledgement_that_promises_waits_for_the_commit_and_is_not_overtaken() {
+    // [3.1.1 MQTT-4.3.2-2, MQTT-4.3.3-2; 5.0 MQTT-4.3.2-4, MQTT-4.3.3-8]: the message is our own before we say so.
     let (mut world, a) = kept();
     world.desk.commits_wait = true;
     world.publish(a, 1, 1, "nobody", "x");

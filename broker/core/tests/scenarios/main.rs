@@ -4,6 +4,12 @@
 
 mod acknowledging;
 mod aliases;
+mod clauses_answers;
+mod clauses_connect;
+mod clauses_deliver;
+mod clauses_qos;
+mod clauses_session;
+mod clauses_subscribe;
 mod connecting;
 mod delivering;
 mod keeping;

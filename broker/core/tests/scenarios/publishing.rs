@@ -13,6 +13,7 @@ fn alias(alias: u16) -> PropertiesBuf {
 
 #[test]
 fn a_publish_is_answered_as_its_qos_wants() {
+    // [3.1.1 MQTT-2.3.1-6, MQTT-3.3.4-1; 5.0 MQTT-2.2.1-5, MQTT-3.3.4-1]
     for version in [V31, V311, V5] {
         let mut world = World::new();
         let a = world.connect(hello(version, "a"));
@@ -62,6 +63,7 @@ fn a_qos2_message_that_comes_again_is_acknowledged_and_not_routed() {
 
 #[test]
 fn a_denied_publish_is_acknowledged_and_5_0_clients_are_told() {
+    // [3.1.1 MQTT-3.3.5-2]
     for (version, told) in [(V31, ""), (V311, ""), (V5, " 0x87")] {
         let mut world = World::ruled(open_settings(), acl::Acl::parse(b"topic readwrite ok\n").unwrap());
         let a = world.connect(hello(version, "a"));

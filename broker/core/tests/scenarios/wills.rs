@@ -19,7 +19,7 @@ fn mortal(version: mqtt::ProtocolVersion) -> Hello<'static> {
 
 #[test]
 fn a_will_is_published_when_the_client_is_lost_and_not_after_a_farewell() {
-    // [3.1.1 MQTT-3.1.2-8, MQTT-3.1.2-10; 5.0 MQTT-3.1.2-8, MQTT-3.1.2-10]
+    // [3.1.1 MQTT-3.1.2-8, MQTT-3.1.2-10, MQTT-3.14.4-3; 5.0 MQTT-3.1.2-8, MQTT-3.1.2-10, MQTT-3.14.4-3]
     type Way = fn(&mut World, broker_core::LinkId);
     let ways: &[(&str, Way, bool)] = &[
         ("socket gone", |w, l| w.lose(l), true),
@@ -75,7 +75,7 @@ fn delayed(delay_s: u32, expiry_s: u32) -> Hello<'static> {
 
 #[test]
 fn a_delayed_will_comes_after_its_delay_or_with_the_end_of_the_session() {
-    // [5.0 §3.1.3.2.2]
+    // [5.0 §3.1.3.2.2, MQTT-3.1.2-7, MQTT-3.1.2-8]
     for (delay_s, expiry_s, comes_after_s) in [(5, 60, 5), (60, 5, 5), (5, 5, 5), (5, 0, 0), (0, 60, 0)] {
         let (mut world, watcher) = watched();
         let link = world.connect(delayed(delay_s, expiry_s));
