@@ -304,6 +304,13 @@ impl Broker {
         }
     }
 
+    /// How large `packet` is in `version`, in bytes.
+    pub(crate) fn size(&mut self, version: ProtocolVersion, packet: &Packet<'_>) -> u32 {
+        self.scratch.clear();
+        // What cannot be said at all is too large for everybody.
+        packet.encode(version, &mut self.scratch).map_or(u32::MAX, |()| self.scratch.len() as u32)
+    }
+
     /// Like `reply`, for acknowledgements.
     pub(crate) fn acknowledge(&mut self, link: LinkId, packet: &Packet<'_>, promises: bool, out: &mut impl Outbox) {
         let version = self.version(link);

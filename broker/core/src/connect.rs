@@ -202,6 +202,13 @@ impl Broker {
             return;
         }
         let version = self.version(link);
+        let properties = if version.is_v5() { self.granted(link, &login) } else { PropertiesBuf::default() };
+        let mut ack =
+            ConnAck { session_present: false, reason: ReasonCode::Success, properties: properties.as_properties() };
+        if self.size(version, &Packet::ConnAck(ack)) > login.packet_bytes_max {
+            self.refuse(link, Refusal::AnswerSize, &login.client_id, login.username.as_deref(), out);
+            return;
+        }
         let held = self.by_client_id.get(&login.client_id).copied();
         if let Some(key) = held {
             self.take_over(now, key, &login, out);
@@ -247,13 +254,8 @@ impl Broker {
             keep_alive_s: login.keep_alive_s,
             username: login.username.as_deref(),
         });
-        let properties = if version.is_v5() { self.granted(link, &login) } else { PropertiesBuf::default() };
-        let ack = ConnAck {
-            // 3.1 has no such flag.
-            session_present: session_present && version != ProtocolVersion::V31,
-            reason: ReasonCode::Success,
-            properties: properties.as_properties(),
-        };
+        // 3.1 has no such flag.
+        ack.session_present = session_present && version != ProtocolVersion::V31;
         let promises = login.expiry.is_durable();
         self.acknowledge(link, &Packet::ConnAck(ack), promises, out);
         if session_present {
@@ -359,6 +361,8 @@ const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
         Refusal::WillSize if !version.is_v5() => ReasonCode::NotAuthorized,
         Refusal::WillSize => ReasonCode::PacketTooLarge,
         Refusal::Method => ReasonCode::BadAuthenticationMethod,
+        // A client that takes no CONNACK is sent none [5.0 MQTT-3.1.2-24].
+        Refusal::AnswerSize => return None,
     })
 }
 

@@ -207,6 +207,9 @@ pub enum Refusal {
     /// It asks for enhanced authentication by a method that we do not have.
     #[error("its authentication method is not supported")]
     Method,
+    /// Its Maximum Packet Size is below our CONNACK.
+    #[error("its maximum packet size has no room for our answer")]
+    AnswerSize,
 }
 
 /// How a connection ended.
@@ -253,6 +256,9 @@ pub enum ClientFault {
     /// A Topic Alias of 0 or above our maximum [5.0 MQTT-3.3.2-8, MQTT-3.3.2-9].
     #[error("topic alias invalid")]
     TopicAlias,
+    /// It asks for so much at once that the answer would be above its Maximum Packet Size [5.0 MQTT-3.1.2-24].
+    #[error("more asked for than it takes an answer to")]
+    AnswerTooLarge,
     /// A QoS above what CONNACK said is available [5.0 §3.2.2.3.4].
     #[error("QoS not supported")]
     QoSNotSupported,
@@ -271,6 +277,7 @@ impl ClientFault {
             Self::SlowLogin | Self::Unexpected(_) => ReasonCode::ProtocolError,
             Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
+            Self::AnswerTooLarge => ReasonCode::PacketTooLarge,
             Self::QoSNotSupported => ReasonCode::QoSNotSupported,
             Self::RetainNotSupported => ReasonCode::RetainNotSupported,
         }

@@ -27,6 +27,7 @@ impl Broker {
     ) -> Result<(), ClientFault> {
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
         let mut reasons = Vec::with_capacity(subscribe.filters.len());
+        self.check_answer(key, subscribe.filters.len())?;
         let mut promises = false;
         for (filter, options) in subscribe.filters {
             check_levels(filter)?;
@@ -60,6 +61,21 @@ impl Broker {
         self.acknowledge(link, &Packet::SubAck(ack), promises, out);
         self.pump(now, key, out);
         Ok(())
+    }
+
+    /// A client may ask for more in one packet than it takes an answer to: it is told so before anything is done, for the
+    /// answer cannot be sent [5.0 MQTT-3.1.2-24].
+    fn check_answer(&self, key: u32, codes: usize) -> Result<(), ClientFault> {
+        let most = self.sessions[key as usize].on.map_or(u32::MAX, |on| on.packet_bytes_max);
+        // Packet Identifier, no properties, a code for each; before them type and length.
+        let remaining = 2 + 1 + codes;
+        let length_bytes = match remaining {
+            0..=127 => 1,
+            128..=16_383 => 2,
+            16_384..=2_097_151 => 3,
+            _ => 4,
+        };
+        if 1 + length_bytes + remaining > most as usize { Err(ClientFault::AnswerTooLarge) } else { Ok(()) }
     }
 
     /// One filter: the reason for SUBACK, and whether the store was told.
@@ -166,6 +182,7 @@ impl Broker {
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
         let mut codes = Vec::with_capacity(unsubscribe.filters.len());
+        self.check_answer(key, unsubscribe.filters.len())?;
         let mut promises = false;
         for filter in unsubscribe.filters {
             check_levels(filter)?;

@@ -1,6 +1,10 @@
 //! The answers of the broker to a 5.0 client: their Reason Codes, and what they are too small to leave out.
 
-use mqtt::{FiltersWithOptionsBuf, Packet, Properties, Property, ReasonCode, Subscribe, TopicFilter, next_frame};
+use broker_core::LinkId;
+use mqtt::{
+    FiltersBuf, FiltersWithOptionsBuf, Packet, Properties, Property, ReasonCode, Subscribe, TopicFilter, Unsubscribe,
+    next_frame,
+};
 
 use crate::clauses_connect::connect_with;
 use crate::world::*;
@@ -103,4 +107,55 @@ fn no_answer_has_a_reason_string_or_a_user_property() {
             assert_eq!(words, None, "{name}");
         }
     }
+}
+
+/// SUBSCRIBE or UNSUBSCRIBE for so many filters.
+fn ask_for(world: &mut World, link: LinkId, count: usize, subscribes: bool) {
+    let properties = Properties::EMPTY;
+    let (mut wanted, mut unwanted) = (FiltersWithOptionsBuf::new(), FiltersBuf::new());
+    for n in 0..count {
+        let name = n.to_string();
+        let filter = TopicFilter::new(&name).unwrap();
+        wanted.push(filter, at(0));
+        unwanted.push(filter);
+    }
+    if subscribes {
+        world.says(link, Packet::Subscribe(Subscribe { packet_id: id(1), properties, filters: wanted.as_filters() }));
+    } else {
+        let filters = unwanted.as_filters();
+        world.says(link, Packet::Unsubscribe(Unsubscribe { packet_id: id(1), properties, filters }));
+    }
+}
+
+#[test]
+fn no_answer_is_larger_than_its_client_takes() {
+    // [5.0 MQTT-3.1.2-24]: 5 bytes and one for each filter, and another byte of length from 125 filters on.
+    for (most, fits) in [(20, 15), (129, 124), (130, 124), (131, 125)] {
+        for subscribes in [true, false] {
+            let mut world = World::new();
+            let hello = Hello { packet_bytes_max: Some(most), ..hello(V5, "c") };
+            let link = world.connect(hello);
+            ask_for(&mut world, link, fits, subscribes);
+            let answer = world.desk.lines.get_mut(&link).unwrap().left.remove(0);
+            assert!(answer.len() <= most as usize, "{} bytes", answer.len());
+            ask_for(&mut world, link, fits + 1, subscribes);
+            assert_eq!(world.heard(link), ["DISCONNECT 0x95", "CLOSED"], "{most} {subscribes}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_takes_no_connack_is_closed_without_one_and_changes_nothing() {
+    // [5.0 MQTT-3.1.2-24], as mosquitto.
+    let mut world = World::new();
+    let before = world.connect(durable(V5, "c"));
+    let size = {
+        let link = world.knock(Hello { packet_bytes_max: Some(100), ..hello(V5, "other") });
+        world.desk.lines[&link].left[0].len() as u32
+    };
+    let link = world.knock(Hello { packet_bytes_max: Some(size - 1), ..durable(V5, "c") });
+    assert_eq!(world.heard(link), ["CLOSED"]);
+    assert!(!world.is_closed(before), "the session is not taken over by that");
+    let link = world.knock(Hello { packet_bytes_max: Some(size), ..durable(V5, "c") });
+    assert_eq!(world.heard(link), ["CONNACK 0x00 present"]);
 }
