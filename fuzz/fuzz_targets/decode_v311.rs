@@ -1,0 +1,6 @@
+//! What a peer that speaks MQTT 3.1.1 says.
+#![no_main]
+
+mod decode;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| decode::conversation(mqtt::ProtocolVersion::V311, bytes));
