@@ -91,6 +91,10 @@ impl Broker {
     /// The answer to [`Outbox::verify`]: the credentials are right, or why the client is not let in.
     pub fn verdict(&mut self, now: Instant, link: LinkId, verdict: Result<(), Refusal>, out: &mut impl Outbox) {
         let Some(state) = self.links.get_mut(link.0 as usize).and_then(Option::as_mut) else { return };
+        // A verdict that nobody waits for changes nothing: its connection may have ended, and its number been given anew.
+        if !matches!(state.state, LinkState::AwaitingVerdict(_)) {
+            return;
+        }
         let LinkState::AwaitingVerdict(login) = std::mem::replace(&mut state.state, LinkState::New) else { return };
         match verdict {
             Ok(()) => self.admit(now, link, *login, out),

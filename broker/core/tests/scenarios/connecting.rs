@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker_core::{ListenerSettings, Settings, Trust};
+use broker_core::{ListenerSettings, Refusal, Settings, Trust};
 use mqtt::{DecodeFault, Packet, Properties, ReasonCode};
 
 use crate::world::*;
@@ -333,6 +333,25 @@ fn persistent_client_expiration_ends_sessions_that_ask_for_ever() {
     assert_eq!(world.broker.session_count(), 1);
     world.pass_s(1);
     world.assert_empty();
+}
+
+#[test]
+fn a_verdict_that_nobody_waits_for_changes_nothing() {
+    let mut world = World::new();
+    let link = world.connect(durable(V5, "a"));
+    world.wants(link, "t", 1);
+    // It was meant for an earlier connection of the same number.
+    for verdict in [Ok(()), Err(Refusal::Password)] {
+        world.broker.verdict(world.now, link, verdict, &mut world.desk);
+        world.publish(link, 0, 0, "t", "mine");
+        assert_eq!(world.heard(link), ["PUBLISH t mine"]);
+    }
+    let stranger = world.open(hello(V311, "b"));
+    world.broker.verdict(world.now, stranger, Ok(()), &mut world.desk);
+    assert_eq!(world.heard(stranger), Vec::<String>::new());
+    world.lose(link);
+    world.lose(stranger);
+    assert_eq!(world.broker.clients().count(), 0);
 }
 
 #[test]
