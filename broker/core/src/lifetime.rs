@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::publish::is_command;
 use crate::session::{Expiry, InFlight, Outgoing, Queued, Session};
 use crate::sharing::inheritance;
 use crate::store::{SessionNumber, StoredSession};
@@ -101,8 +102,10 @@ impl Broker {
         let Some(will) = session.will.take() else { return };
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
         let topic = will.message.topic();
-        // The right is asked for when the will is published: it may have been taken away since CONNECT.
-        let Some(grant) = self.acl.may_publish(client, topic) else {
+        // The right is asked for when the will is published: it may have been taken away since CONNECT. And a will is no
+        // way round to where a PUBLISH may not go.
+        let grant = if is_command(topic.as_str()) { None } else { self.acl.may_publish(client, topic) };
+        let Some(grant) = grant else {
             out.tell(Event::PublishDenied {
                 client_id: &session.client_id,
                 topic: topic.as_str(),

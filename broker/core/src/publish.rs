@@ -109,8 +109,7 @@ impl Broker {
         if is_too_deep(name) {
             return Err(ClientFault::Unexpected("a topic name of too many levels"));
         }
-        // Commands to the broker, of which there are none yet. `$SYS` and `$share` are the rules' own exceptions.
-        if name.starts_with("$CONTROL/") {
+        if is_command(name) {
             return Ok(None);
         }
         let session = &self.sessions[key as usize];
@@ -205,6 +204,12 @@ impl Broker {
             QoS::ExactlyOnce => self.acknowledge(link, &Packet::PubRec(ack), promises, out),
         }
     }
+}
+
+/// Whether a topic name is that of a command to the broker, of which there are none yet. `$SYS` and `$share` are the
+/// rules' own exceptions.
+pub(crate) fn is_command(topic: &str) -> bool {
+    topic.starts_with("$CONTROL/")
 }
 
 /// Whether a topic name or filter has more levels than the broker goes into.

@@ -156,6 +156,20 @@ fn a_will_is_published_only_where_the_rules_let_its_client() {
 }
 
 #[test]
+fn a_will_is_no_way_round_to_where_a_publish_may_not_go() {
+    for topic in ["$CONTROL/broker/v1", "$SYS/broker/version", "$share/g/t"] {
+        let mut world = World::new();
+        let watcher = world.connect(hello(V5, "watcher"));
+        ["$CONTROL/#", "$SYS/#", "$share/g/#", "#"].map(|filter| world.wants(watcher, filter, 0));
+        let link = world.connect(Hello { will: Some(Testament { retain: true, ..will(topic) }), ..hello(V311, "m") });
+        world.lose(link);
+        assert_eq!(world.heard(watcher), Vec::<String>::new(), "{topic}");
+        assert_eq!(world.broker.retained_count(), 0, "{topic}");
+        assert!(world.told().contains(&format!("m may not publish to {topic}")), "{topic}");
+    }
+}
+
+#[test]
 fn a_will_topic_deeper_than_the_broker_goes_is_not_let_in() {
     // Trees are as deep as topics: whatever goes into one has its levels counted at the door.
     let deep = "/".repeat(65_000);
