@@ -163,11 +163,18 @@ impl Broker {
 
     /// What came from `link` is not MQTT. The core forgets the link.
     pub fn broken(&mut self, now: Instant, link: LinkId, fault: DecodeFault, out: &mut impl Outbox) {
-        if fault == DecodeFault::UnsupportedProtocolVersion && !self.is_client(link) {
-            self.refuse(link, Refusal::Version, "", None, out);
-            return;
-        }
-        self.break_off(now, link, fault.into(), out);
+        let fault = match fault {
+            // Of a second CONNECT, which is a fault whatever it says; DISCONNECT has no reason for a version.
+            DecodeFault::WrongProtocolName | DecodeFault::UnsupportedProtocolVersion if self.is_client(link) => {
+                ClientFault::Unexpected("a second CONNECT")
+            }
+            DecodeFault::UnsupportedProtocolVersion => {
+                self.refuse(link, Refusal::Version, "", None, out);
+                return;
+            }
+            fault => fault.into(),
+        };
+        self.break_off(now, link, fault, out);
     }
 
     /// The socket of `link` is gone. The core forgets the link.

@@ -336,6 +336,21 @@ fn persistent_client_expiration_ends_sessions_that_ask_for_ever() {
 }
 
 #[test]
+fn a_second_connect_is_a_protocol_error_whatever_version_it_names() {
+    // [3.1.1 MQTT-3.1.0-2, 5.0 MQTT-3.1.0-2]; 0x84 may not stand in DISCONNECT [5.0 §3.14.2.1].
+    for version in [V31, V311, V5] {
+        for fault in [DecodeFault::UnsupportedProtocolVersion, DecodeFault::WrongProtocolName] {
+            let mut world = World::new();
+            let link = world.connect(hello(version, "a"));
+            world.broken(link, fault);
+            let wanted: &[&str] = if version == V5 { &["DISCONNECT 0x82", "CLOSED"] } else { &["CLOSED"] };
+            assert_eq!(world.heard(link), wanted, "{version:?} {fault:?}");
+            world.assert_empty();
+        }
+    }
+}
+
+#[test]
 fn a_verdict_that_nobody_waits_for_changes_nothing() {
     let mut world = World::new();
     let link = world.connect(durable(V5, "a"));
