@@ -20,7 +20,7 @@ use clap::{Args, Parser};
 /// Bytes of a password, as MQTT has it [5.0 §3.1.3.6].
 const PASSWORD_BYTES_MAX: usize = 65_535;
 
-const USAGE: &str = "[-H argon2id|sha512-pbkdf2|sha512] [-I iterations] [-c | -D] FILE USER
+const USAGE: &str = "[-H argon2id|sha512-pbkdf2|sha512|scram-sha-256] [-I iterations] [-c | -D] FILE USER
        [-H ...] [-I ...] [-c] -b FILE USER PASSWORD
        [-H ...] [-I ...] -U FILE";
 
@@ -29,13 +29,15 @@ const USAGE: &str = "[-H argon2id|sha512-pbkdf2|sha512] [-I iterations] [-c | -D
 #[command(
     override_usage = USAGE,
     after_help = "The password is asked for twice, or read as two lines from a pipe. FILE must exist unless -c is given.\n\
-                  sha512-pbkdf2 is for a file that mosquitto 2.0 reads too, sha512 for mosquitto 1."
+                  sha512-pbkdf2 is for a file that mosquitto 2.0 reads too, sha512 for mosquitto 1.\n\
+                  scram-sha-256 is for users that log in by MQTT 5's enhanced authentication, or by password as ever; no \
+                  mosquitto reads it."
 )]
 pub(crate) struct PasswdArgs {
-    /// How passwords are hashed: argon2id, sha512-pbkdf2 or sha512 [default: argon2id]
+    /// How passwords are hashed: argon2id, sha512-pbkdf2, sha512 or scram-sha-256 [default: argon2id]
     #[arg(short = 'H', value_name = "HASH")]
     hash: Option<String>,
-    /// Iterations of sha512-pbkdf2 [default: 1000]
+    /// Iterations of sha512-pbkdf2 [default: 1000] or scram-sha-256 [4096 or more; default: 600000]
     #[arg(short = 'I', value_name = "ITERATIONS")]
     iterations: Option<String>,
     /// Take the password from the command line, where other users of this machine may see it
@@ -176,6 +178,7 @@ impl Task {
         hashing: Hashing,
     ) -> Result<Self, PasswdFault> {
         let user = new_user_name(user)?;
+        hashing.check_name(user.as_bytes())?;
         let password = password.map(|password| checked_password(password.as_encoded_bytes().to_vec())).transpose()?;
         Ok(match (create, file == "-") {
             (true, true) => Self::Create { target: Target::StandardOutput, user, password, hashing },
@@ -206,7 +209,8 @@ impl Task {
             }
             Self::Delete { file, user } => file::replace(&file, &edit::delete_user(&file::read(&file)?, &user)?),
             Self::Upgrade { file, hashing } => {
-                let new = edit::hash_plain(&file::read(&file)?, |password| {
+                let new = edit::hash_plain(&file::read(&file)?, |name, password| {
+                    hashing.check_name(name)?;
                     Ok(hashing.hash(&checked_password(password.to_vec())?)?.to_string())
                 })?;
                 file::replace(&file, &new)
@@ -235,12 +239,24 @@ impl Hashing {
                 }
             },
         };
-        if iterations.is_some() && algorithm != HashAlgorithm::Sha512Pbkdf2 {
+        if iterations.is_some() && !algorithm.has_iterations() {
             // mosquitto_passwd says nothing, and scripts may rely on going on.
-            eprintln!("Warning: -I has no effect: only sha512-pbkdf2 (-H sha512-pbkdf2) has iterations.");
+            eprintln!(
+                "Warning: -I has no effect: only sha512-pbkdf2 (-H sha512-pbkdf2) and scram-sha-256 have iterations."
+            );
             return Ok(Self { algorithm, iterations: None });
         }
         Ok(Self { algorithm, iterations })
+    }
+
+    /// Whether a user of this name could log in.
+    fn check_name(self, name: &[u8]) -> Result<(), PasswdFault> {
+        let is_as_prepared =
+            || std::str::from_utf8(name).is_ok_and(|name| acl::prepared(name).as_deref() == Some(name));
+        if self.algorithm != HashAlgorithm::ScramSha256 || is_as_prepared() {
+            return Ok(());
+        }
+        Err(PasswdFault::User("Username would be another after SASLprep: nobody could log in with it by SCRAM."))
     }
 
     fn hash(self, password: &[u8]) -> Result<PasswordHash, PasswdFault> {

@@ -330,3 +330,34 @@ fn a_dash_is_standard_output_and_holds_the_line_alone() {
     }
     assert_eq!(fs::read_dir(&ours.folder).expect("the folder").count(), 0);
 }
+
+#[test]
+fn a_line_for_scram_is_made_where_it_is_asked_for_and_takes_the_password_too() {
+    let ours = Passwd::ours();
+    ours.done(&["-c", "-H", "scram-sha-256", "-b", "pwfile", "new", "p\u{e4}ssword"]);
+    ours.done(&["-H", "scram-sha-256", "-I", "4096", "-b", "pwfile", "small", "three"]);
+    let text = ours.text();
+    let hashes: Vec<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(_, hash)| hash).collect();
+    assert!(hashes[0].starts_with("$scram-sha-256$600000$"), "{text}");
+    assert!(hashes[1].starts_with("$scram-sha-256$4096$"), "{text}");
+    let file = ours.read();
+    assert!(file.offers_scram() && file.verify("new", "p\u{e4}ssword".as_bytes()) && file.verify("small", b"three"));
+    assert!(!file.verify("new", b"three"));
+    // What nobody could log in with is not written.
+    let rows: &[(&[&str], &str)] = &[
+        (&["-H", "scram-sha-256", "-I", "4095", "-b", "pwfile", "a", "x"], "4096 to 2000000"),
+        (&["-H", "scram-sha-256", "-b", "pwfile", "a", "x\u{7}"], "SASLprep"),
+        (&["-H", "scram-sha-256", "-b", "pwfile", "a\u{2168}", "x"], "SASLprep"),
+        (&["-H", "scram", "-b", "pwfile", "a", "x"], "scram-sha-256"),
+    ];
+    for (args, wanted) in rows {
+        let output = ours.run(args, "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(wanted), "{args:?}: {said}");
+    }
+    assert_eq!(ours.text(), text);
+    ours.write("plain:secret\n\u{2168}:secret\n");
+    assert_eq!(ours.run(&["-H", "scram-sha-256", "-I", "4096", "-U", "pwfile"], "").status.code(), Some(1));
+    ours.write("plain:secret\n").done(&["-H", "scram-sha-256", "-I", "4096", "-U", "pwfile"]);
+    assert!(ours.read().verify("plain", b"secret"));
+}

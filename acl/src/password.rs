@@ -4,9 +4,11 @@
 //! $6$<salt>$<hash>                              SHA-512 of password and salt    (mosquitto 1)
 //! $7$<iterations>$<salt>$<hash>                 PBKDF2 with HMAC-SHA-512        (mosquitto 2.0)
 //! $argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<hash>                     (mosquitto 2.1)
+//! $scram-sha-256$<iterations>$<salt>$<StoredKey>$<ServerKey>                    (ours alone)
 //! ```
 //!
-//! Salt and hash are Base64, padded in the first two, not padded in the third.
+//! Salt, hash and keys are Base64, not padded in argon2id, padded in the others. The last is what
+//! [`ScramExchange`](crate::ScramExchange) needs, which no other hash gives; a password is verified by it as well.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,12 +19,21 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 
+use crate::scram::{self, KEY_BYTES, ScramVerifier};
+
 /// Iterations of `$7$`, at most: about two seconds of one core. A file that asks for more could
 /// hold up every login behind one.
 pub const PBKDF2_ITERATIONS_MAX: u32 = 2_000_000;
 
 /// Iterations of `$7$` where none are asked for, as in mosquitto 2.1.
 pub const PBKDF2_ITERATIONS_DEFAULT: u32 = 1_000;
+
+/// Iterations of `$scram-sha-256$`, at least: what RFC 7677 §4 asks for, and clients insist on.
+pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
+
+/// Iterations of `$scram-sha-256$` where none are asked for: what OWASP advises for PBKDF2 with SHA-256 (2023). A
+/// quarter of a second of one core, the client's at each login; a microcontroller wants fewer.
+pub const SCRAM_ITERATIONS_DEFAULT: u32 = 600_000;
 
 /// Memory that verifying one argon2id hash may take: 256 MiB. mosquitto 2.1 asks for 46 MiB.
 pub const ARGON2_MEMORY_KIB_MAX: u32 = 256 * 1024;
@@ -59,6 +70,8 @@ pub enum HashAlgorithm {
     Sha512Pbkdf2,
     /// `$6$`: for mosquitto 1; one pass of SHA-512, easily tried out by who has the file.
     Sha512,
+    /// `$scram-sha-256$`: for users that log in by SCRAM-SHA-256. No mosquitto reads it.
+    ScramSha256,
 }
 
 impl HashAlgorithm {
@@ -67,20 +80,28 @@ impl HashAlgorithm {
         match self {
             Self::Argon2id => 64,
             Self::Sha512Pbkdf2 | Self::Sha512 => 12,
+            // As in the example of RFC 7677.
+            Self::ScramSha256 => 16,
         }
+    }
+
+    /// Whether the number of iterations can be chosen.
+    pub const fn has_iterations(self) -> bool {
+        matches!(self, Self::Sha512Pbkdf2 | Self::ScramSha256)
     }
 }
 
 impl FromStr for HashAlgorithm {
     type Err = String;
 
-    /// The names that mosquitto_passwd takes.
+    /// The names that mosquitto_passwd takes, and `scram-sha-256`.
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "argon2id" => Ok(Self::Argon2id),
             "sha512-pbkdf2" => Ok(Self::Sha512Pbkdf2),
             "sha512" => Ok(Self::Sha512),
-            _ => Err("the hash types are argon2id, sha512-pbkdf2 and sha512".into()),
+            "scram-sha-256" => Ok(Self::ScramSha256),
+            _ => Err("the hash types are argon2id, sha512-pbkdf2, sha512 and scram-sha-256".into()),
         }
     }
 }
@@ -88,11 +109,13 @@ impl FromStr for HashAlgorithm {
 /// Why a hash cannot be used or made. Never says what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashFault {
-    /// Not one of the three forms: perhaps a password that was never hashed.
+    /// Not one of the four forms: perhaps a password that was never hashed.
     #[error("this is not a hash; a plain password must be hashed first (passwd -U FILE hashes a whole file)")]
     NotAHash,
     /// A scheme that mosquitto does not have.
-    #[error("the hash is of an unknown kind: $argon2id$, $7$ and $6$ are known; set the password again")]
+    #[error(
+        "the hash is of an unknown kind: $argon2id$, $7$, $6$ and $scram-sha-256$ are known; set the password again"
+    )]
     UnknownKind,
     /// Too few or too many parts.
     #[error("the hash is cut off or has parts too many; set the password again")]
@@ -106,9 +129,20 @@ pub enum HashFault {
     /// Not a number or out of range.
     #[error("the iterations of a $7$ hash are 1 to {PBKDF2_ITERATIONS_MAX}; set the password again")]
     Iterations,
+    /// Not a number or out of range.
+    #[error(
+        "the iterations of a $scram-sha-256$ hash are {SCRAM_ITERATIONS_MIN} to {PBKDF2_ITERATIONS_MAX}; \
+         set the password again"
+    )]
+    ScramIterations,
     /// Iterations were asked for where there are none.
-    #[error("only sha512-pbkdf2 takes iterations")]
+    #[error("only sha512-pbkdf2 and scram-sha-256 take iterations")]
     NoIterations,
+    /// SASLprep refuses the password.
+    #[error(
+        "the password is not UTF-8, or holds characters that SASLprep forbids: no client could log in with it by SCRAM"
+    )]
+    NotPrepared,
     /// The parameters cannot be read, or would take too much.
     #[error(
         "the parameters of an $argon2id$ hash are v=19 and m=,t=,p= with m (KiB) at most {ARGON2_MEMORY_KIB_MAX}, \
@@ -132,8 +166,18 @@ pub struct PasswordHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Sha512,
-    Pbkdf2 { iterations: u32 },
-    Argon2id { memory_kib: u32, passes: u32, lanes: u32 },
+    Pbkdf2 {
+        iterations: u32,
+    },
+    Argon2id {
+        memory_kib: u32,
+        passes: u32,
+        lanes: u32,
+    },
+    /// The hash is StoredKey and ServerKey, one behind the other.
+    ScramSha256 {
+        iterations: u32,
+    },
 }
 
 impl PasswordHash {
@@ -142,8 +186,8 @@ impl PasswordHash {
     ///
     /// # Errors
     ///
-    /// [`HashFault::Salt`] and [`HashFault::Iterations`] out of their ranges,
-    /// [`HashFault::NoIterations`] where the algorithm has none, [`HashFault::Memory`].
+    /// [`HashFault::Salt`], [`HashFault::Iterations`] and [`HashFault::ScramIterations`] out of their ranges,
+    /// [`HashFault::NoIterations`] where the algorithm has none, [`HashFault::NotPrepared`], [`HashFault::Memory`].
     pub fn create(
         algorithm: HashAlgorithm,
         iterations: Option<u32>,
@@ -153,6 +197,12 @@ impl PasswordHash {
         let kind = match (algorithm, iterations) {
             (HashAlgorithm::Sha512Pbkdf2, asked) => {
                 Kind::Pbkdf2 { iterations: iterations_within(asked.unwrap_or(PBKDF2_ITERATIONS_DEFAULT))? }
+            }
+            (HashAlgorithm::ScramSha256, asked) => {
+                if std::str::from_utf8(password).ok().and_then(scram::prepared).is_none() {
+                    return Err(HashFault::NotPrepared);
+                }
+                Kind::ScramSha256 { iterations: scram_iterations(asked.unwrap_or(SCRAM_ITERATIONS_DEFAULT))? }
             }
             (_, Some(_)) => return Err(HashFault::NoIterations),
             (HashAlgorithm::Sha512, None) => Kind::Sha512,
@@ -169,7 +219,7 @@ impl PasswordHash {
     ///
     /// # Errors
     ///
-    /// [`HashFault`] for all that is not exactly one of the three forms within the limits.
+    /// [`HashFault`] for all that is not exactly one of the four forms within the limits.
     pub fn parse(text: &str) -> Result<Self, HashFault> {
         let parts: Vec<&str> = text.strip_prefix('$').ok_or(HashFault::NotAHash)?.split('$').collect();
         match parts.as_slice() {
@@ -179,7 +229,11 @@ impl PasswordHash {
                 Self::parse_sha2(Kind::Pbkdf2 { iterations }, salt, hash)
             }
             ["argon2id", version, parameters, salt, hash] => Self::parse_argon2id(version, parameters, salt, hash),
-            ["6" | "7" | "argon2id", ..] => Err(HashFault::Parts),
+            ["scram-sha-256", iterations, salt, stored_key, server_key] => {
+                let iterations = number(iterations).ok_or(HashFault::ScramIterations).and_then(scram_iterations)?;
+                Self::parse_scram(Kind::ScramSha256 { iterations }, salt, [stored_key, server_key])
+            }
+            ["6" | "7" | "argon2id" | "scram-sha-256", ..] => Err(HashFault::Parts),
             [_, _, ..] => Err(HashFault::UnknownKind),
             _ => Err(HashFault::NotAHash),
         }
@@ -198,8 +252,22 @@ impl PasswordHash {
     pub fn memory_kib(&self) -> u32 {
         match self.kind {
             Kind::Argon2id { memory_kib, .. } => memory_kib,
-            Kind::Sha512 | Kind::Pbkdf2 { .. } => 0,
+            Kind::Sha512 | Kind::Pbkdf2 { .. } | Kind::ScramSha256 { .. } => 0,
         }
+    }
+
+    /// What SCRAM-SHA-256 needs; only a hash that was made for it has that.
+    pub(crate) fn scram(&self) -> Option<ScramVerifier> {
+        let Kind::ScramSha256 { iterations } = self.kind else { return None };
+        let (stored_key, server_key) = self.hash.split_first_chunk::<KEY_BYTES>()?;
+        let server_key = server_key.try_into().ok()?;
+        Some(ScramVerifier { iterations, salt: self.salt.clone(), stored_key: *stored_key, server_key })
+    }
+
+    /// Iterations and bytes of salt that a client of SCRAM-SHA-256 is told.
+    pub(crate) fn scram_shape(&self) -> Option<(u32, usize)> {
+        let Kind::ScramSha256 { iterations } = self.kind else { return None };
+        Some((iterations, self.salt.len()))
     }
 
     /// A rough order of how long verifying takes, among the hashes of one file.
@@ -208,6 +276,8 @@ impl PasswordHash {
             Kind::Sha512 => 0,
             // A PBKDF2 iteration takes about as long as half a KiB of argon2id.
             Kind::Pbkdf2 { iterations } => iterations / 2,
+            // SHA-256 is half of that, and less where the processor has an instruction for it.
+            Kind::ScramSha256 { iterations } => iterations / 4,
             Kind::Argon2id { memory_kib, passes, .. } => memory_kib.saturating_mul(passes),
         }
     }
@@ -218,6 +288,17 @@ impl PasswordHash {
         salt_within(&salt)?;
         if hash.len() != SHA512_BYTES {
             return Err(HashFault::Hash);
+        }
+        Ok(Self { kind, salt: salt.into(), hash: hash.into() })
+    }
+
+    fn parse_scram(kind: Kind, salt: &str, keys: [&str; 2]) -> Result<Self, HashFault> {
+        let salt = STANDARD.decode(salt).map_err(|_| HashFault::Salt)?;
+        salt_within(&salt)?;
+        let mut hash = Vec::with_capacity(2 * KEY_BYTES);
+        for key in keys {
+            let key = STANDARD.decode(key).ok().filter(|key| key.len() == KEY_BYTES);
+            hash.extend(key.ok_or(HashFault::Hash)?);
         }
         Ok(Self { kind, salt: salt.into(), hash: hash.into() })
     }
@@ -253,6 +334,16 @@ impl Kind {
                     .hash_password_into(password, salt, hash)
                     .map_err(|_| HashFault::Memory)?;
             }
+            Self::ScramSha256 { iterations } => {
+                let (keys, rest) = hash.split_first_chunk_mut::<{ 2 * KEY_BYTES }>().ok_or(HashFault::Hash)?;
+                debug_assert!(rest.is_empty(), "two keys and no more");
+                // What cannot be prepared is not the password of anybody; it is hashed all the same, to take as long.
+                let prepared = std::str::from_utf8(password).ok().and_then(scram::prepared);
+                let password = prepared.as_deref().map_or(password, str::as_bytes);
+                let (stored_key, server_key) = scram::derive(password, salt, iterations);
+                keys[..KEY_BYTES].copy_from_slice(&stored_key);
+                keys[KEY_BYTES..].copy_from_slice(&server_key);
+            }
         }
         Ok(())
     }
@@ -263,7 +354,7 @@ impl fmt::Display for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let base64 = match self.kind {
             Kind::Argon2id { .. } => STANDARD_NO_PAD,
-            Kind::Sha512 | Kind::Pbkdf2 { .. } => STANDARD,
+            Kind::Sha512 | Kind::Pbkdf2 { .. } | Kind::ScramSha256 { .. } => STANDARD,
         };
         match self.kind {
             Kind::Sha512 => write!(f, "$6$")?,
@@ -271,6 +362,17 @@ impl fmt::Display for PasswordHash {
             Kind::Argon2id { memory_kib, passes, lanes } => {
                 write!(f, "$argon2id$v=19$m={memory_kib},t={passes},p={lanes}$")?;
             }
+            Kind::ScramSha256 { iterations } => write!(f, "$scram-sha-256${iterations}$")?,
+        }
+        if let Some((stored_key, server_key)) = self.scram().map(|verifier| (verifier.stored_key, verifier.server_key))
+        {
+            return write!(
+                f,
+                "{}${}${}",
+                base64.encode(&self.salt),
+                base64.encode(stored_key),
+                base64.encode(server_key)
+            );
         }
         write!(f, "{}${}", base64.encode(&self.salt), base64.encode(&self.hash))
     }
@@ -305,6 +407,11 @@ fn number(text: &str) -> Option<u32> {
 
 fn iterations_within(iterations: u32) -> Result<u32, HashFault> {
     if (1..=PBKDF2_ITERATIONS_MAX).contains(&iterations) { Ok(iterations) } else { Err(HashFault::Iterations) }
+}
+
+fn scram_iterations(iterations: u32) -> Result<u32, HashFault> {
+    let is_within = (SCRAM_ITERATIONS_MIN..=PBKDF2_ITERATIONS_MAX).contains(&iterations);
+    if is_within { Ok(iterations) } else { Err(HashFault::ScramIterations) }
 }
 
 fn salt_within(salt: &[u8]) -> Result<&[u8], HashFault> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lines::{Faults, Line, lines, trim, within};
+use crate::scram::{self, Key, ScramVerifier};
 use crate::{LineFault, PasswordHash};
 
 /// Bytes of a user name, as MQTT has it [5.0 §1.5.4].
@@ -14,6 +15,8 @@ pub struct PasswordFile {
     users: BTreeMap<Box<str>, Entry>,
     /// The costliest hash there is: verified in place of the one that an unknown user does not have.
     decoy: Option<PasswordHash>,
+    /// Iterations and bytes of salt of each line of SCRAM: an unknown user is answered with one of them.
+    scram_shapes: Vec<(u32, usize)>,
 }
 
 #[derive(Debug)]
@@ -43,6 +46,7 @@ impl PasswordFile {
             }
         }
         file.decoy = file.users.values().map(|entry| &entry.hash).max_by_key(|hash| hash.cost()).cloned();
+        file.scram_shapes = file.users.values().filter_map(|entry| entry.hash.scram_shape()).collect();
         faults.or_value(file)
     }
 
@@ -64,6 +68,21 @@ impl PasswordFile {
             }
             (None, None) => false,
         }
+    }
+
+    /// Whether anybody can log in by SCRAM-SHA-256.
+    pub fn offers_scram(&self) -> bool {
+        !self.scram_shapes.is_empty()
+    }
+
+    /// What SCRAM-SHA-256 needs for a user: hers, or something that looks like it. `None` if no line is of SCRAM.
+    ///
+    /// Takes as long for every name.
+    pub(crate) fn scram_verifier(&self, user: &str, secret: &Key) -> Option<ScramVerifier> {
+        let digest = scram::hmac(secret, &[b"line:", user.as_bytes()]);
+        let picked = u64::from_be_bytes(*digest.first_chunk()?).checked_rem(self.scram_shapes.len() as u64)?;
+        let decoy = ScramVerifier::decoy(user, secret, *self.scram_shapes.get(picked as usize)?);
+        Some(self.hash_of(user).and_then(PasswordHash::scram).unwrap_or(decoy))
     }
 
     /// How many users there are.
@@ -101,6 +120,12 @@ impl PasswordFile {
             return Err(line.fault(format!("user {user:?} has no password; set one, or take the line out")));
         }
         let hash = PasswordHash::parse(hash).map_err(|fault| line.fault(format!("user {user:?}: {fault}")))?;
+        if hash.scram_shape().is_some() && scram::prepared(user).as_deref() != Some(user) {
+            return Err(line.fault(format!(
+                "user {user:?}: SASLprep makes another name of this one, so nobody could log in with it by SCRAM; \
+                 choose another name, or another kind of hash"
+            )));
+        }
         if let Some(before) = self.users.get(user) {
             return Err(
                 line.fault(format!("user {user:?} is on line {} already; take one of the two lines out", before.line))
@@ -162,6 +187,7 @@ pub_client:$6$vxQ89y+7WrsnL2yn$fSPMmEZn9TSrC8s/jaPmxJ9NijWpkP2e7bMJLz78JXR1vW2x8
             ("roger:secret", "not a hash"),
             ("roger:$6$", "cut off"),
             ("roger:$5$a$b", "unknown kind"),
+            ("roger:$scram-sha-256$4095$a$b$c", "4096 to 2000000"),
             ("ro\u{1}ger:x", "control character"),
             ("a:b:c", "not a hash"),
         ];
@@ -194,6 +220,18 @@ pub_client:$6$vxQ89y+7WrsnL2yn$fSPMmEZn9TSrC8s/jaPmxJ9NijWpkP2e7bMJLz78JXR1vW2x8
             assert!(!format!("{faults:?}").contains("hunter2"), "{text}: {faults:?}");
         }
         assert!(!format!("{:?}", file(&format!("roger:{HASH}"))).contains("M3CTjWv"));
+    }
+
+    /// RFC 5802 §5.1: the server looks for the name that SASLprep makes of the one it was told.
+    #[test]
+    fn a_line_for_scram_whose_name_saslprep_would_change_is_a_fault() {
+        let hash = PasswordHash::create(crate::HashAlgorithm::ScramSha256, Some(4096), b"x", &[7; 16]).expect("a hash");
+        for user in ["\u{2168}", "a\u{ad}b", "a\u{a0}b", "\u{627}a"] {
+            let faults = PasswordFile::parse(format!("{user}:{hash}\n").as_bytes()).expect_err("a fault");
+            assert!(faults.len() == 1 && faults[0].message.contains("SASLprep"), "{faults:?}");
+            assert!(PasswordFile::parse(format!("{user}:{HASH}\n").as_bytes()).is_ok(), "{user:?} with another hash");
+        }
+        assert!(file(&format!("a,b=c d:{hash}\n")).verify("a,b=c d", b"x"));
     }
 
     #[test]

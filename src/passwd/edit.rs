@@ -63,11 +63,11 @@ pub(super) fn delete_user(text: &[u8], user: &str) -> Result<Vec<u8>, PasswdFaul
     if found { Ok(new) } else { Err(PasswdFault::UserNotFound(user.to_owned())) }
 }
 
-/// The file with every plain password hashed. What is a hash already stays: hashed once more it would
+/// The file with every plain password hashed, by `hash` of name and password. What is a hash already stays: hashed once more it would
 /// be a password that nobody knows.
 pub(super) fn hash_plain(
     text: &[u8],
-    hash: impl Fn(&[u8]) -> Result<String, PasswdFault>,
+    hash: impl Fn(&[u8], &[u8]) -> Result<String, PasswdFault>,
 ) -> Result<Vec<u8>, PasswdFault> {
     rewritten(text, |name, password, whole, new| {
         let hashed = std::str::from_utf8(password).is_ok_and(|text| PasswordHash::parse(text).is_ok());
@@ -76,7 +76,7 @@ pub(super) fn hash_plain(
         } else {
             new.extend_from_slice(name);
             new.push(b':');
-            new.extend_from_slice(hash(password)?.as_bytes());
+            new.extend_from_slice(hash(name, password)?.as_bytes());
             new.push(b'\n');
         }
         Ok(())
@@ -174,7 +174,7 @@ mod tests {
     fn plain_passwords_are_hashed_and_hashes_are_not_hashed_again() {
         let hashed = "a:$7$101$AAAAAAAAAAAAAAAA$MEhZYBYqgLxcDV7iGxYRnzr5dDFTxW7BPgTVnEl7YAPGQk4gVG57YRBJLFI4BTpFvEBSrf2yNkXO1bRkSzbBpA==\n";
         let text = format!("{hashed}b: se:cret \n");
-        let new = hash_plain(text.as_bytes(), |password| {
+        let new = hash_plain(text.as_bytes(), |_, password| {
             assert_eq!(password, b"se:cret");
             Ok("hash".into())
         });

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Source, hash, password.
-const VECTORS: [(&str, &str, &str); 7] = [
+const VECTORS: [(&str, &str, &str); 9] = [
     (
         "mosquitto_passwd 2.0.11 -H sha512",
         "$6$EfWQDxrdrfmdFTmD$KPJ3Bsra8xEwqCp1yto9PFGmFqtUMlOxV2Hl1taXXrXeP8KRIz6aYpeEtU4PFxaRLT92fZ/ubxIZGP58mbR5Ew==",
@@ -39,6 +39,16 @@ const VECTORS: [(&str, &str, &str); 7] = [
         "$argon2id$v=19$m=1024,t=3,p=4$c2FsdHNhbHRzYWx0c2FsdA$4+kDXugxe4WEmqTYxvcNZcWYkmWWl3mAK2rRvRDNbCE",
         "x",
     ),
+    (
+        "scramp 1.5.0 (PyPI), the password and salt of RFC 7677",
+        "$scram-sha-256$4096$W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=$wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+        "pencil",
+    ),
+    (
+        "scramp 1.5.0, which prepared it from a password with a SOFT HYPHEN and a ROMAN NUMERAL NINE",
+        "$scram-sha-256$10000$AAECAwQFBgcICQoLDA0ODw==$VruDJfrLHmhleAr9kHJlRtYXhNBjFuC7ohqLk0Io4p8=$wic91dkizlBzQe730P58gtc5NPzqbuX+YNTJyyuQSk0=",
+        "p\u{e4}ss\u{ad}w\u{f6}rd \u{2168}",
+    ),
 ];
 
 #[test]
@@ -67,6 +77,8 @@ fn a_hash_that_we_make_is_the_one_that_others_make_of_the_same_salt() {
         (HashAlgorithm::Sha512Pbkdf2, Some(101), VECTORS[1]),
         (HashAlgorithm::Sha512Pbkdf2, None, VECTORS[2]),
         (HashAlgorithm::Argon2id, None, VECTORS[5]),
+        (HashAlgorithm::ScramSha256, Some(4096), VECTORS[7]),
+        (HashAlgorithm::ScramSha256, Some(10_000), VECTORS[8]),
     ];
     for (algorithm, iterations, (source, hash, password)) in rows {
         let salt = PasswordHash::parse(hash).expect(source).salt;
@@ -80,6 +92,8 @@ fn a_hash_that_we_make_is_the_one_that_others_make_of_the_same_salt() {
 fn what_is_not_exactly_a_hash_is_refused_with_its_cause() {
     let hash64 = STANDARD.encode([7; 64]);
     let salt12 = STANDARD.encode([7; 12]);
+    let key = STANDARD.encode([7; 32]);
+    let scram = |rest: &str| format!("$scram-sha-256${rest}");
     let argon2 = |parameters: &str| {
         format!("$argon2id${parameters}$c2FsdHNhbHRzYWx0c2FsdA$4+kDXugxe4WEmqTYxvcNZcWYkmWWl3mAK2rRvRDNbCE")
     };
@@ -106,6 +120,15 @@ fn what_is_not_exactly_a_hash_is_refused_with_its_cause() {
         (format!("$7$$${hash64}"), HashFault::Iterations),
         (format!("$7$2000001${salt12}${hash64}"), HashFault::Iterations),
         (format!("$7$99999999999${salt12}${hash64}"), HashFault::Iterations),
+        (scram(&format!("4096${salt12}${key}")), HashFault::Parts),
+        (scram(&format!("4096${salt12}${key}${key}$")), HashFault::Parts),
+        (scram(&format!("4096${}${key}${key}", STANDARD.encode([7; 7]))), HashFault::Salt),
+        (scram(&format!("4096${salt12}${key}${}", STANDARD.encode([7; 31]))), HashFault::Hash),
+        (scram(&format!("4096${salt12}${}${}", STANDARD.encode([7; 33]), STANDARD.encode([7; 31]))), HashFault::Hash),
+        (scram(&format!("4096${salt12}${key}${}", key.trim_end_matches('='))), HashFault::Hash),
+        (scram(&format!("4095${salt12}${key}${key}")), HashFault::ScramIterations),
+        (scram(&format!("04096${salt12}${key}${key}")), HashFault::ScramIterations),
+        (scram(&format!("2000001${salt12}${key}${key}")), HashFault::ScramIterations),
         (argon2("v=16$m=1024,t=3,p=4"), HashFault::Argon2Parameters),
         (argon2("v=19$m=1024,t=3"), HashFault::Argon2Parameters),
         (argon2("v=19$m=1024,t=3,p=4,x=1"), HashFault::Argon2Parameters),
@@ -138,6 +161,20 @@ fn iterations_are_taken_where_there_are_any_and_within_their_limit() {
     assert_eq!(create(HashAlgorithm::Sha512Pbkdf2, Some(PBKDF2_ITERATIONS_MAX + 1)), Err(HashFault::Iterations));
     assert_eq!(create(HashAlgorithm::Sha512Pbkdf2, Some(1)), Ok(()));
     assert_eq!(PasswordHash::create(HashAlgorithm::Sha512, None, b"x", &[7; 7]).map(|_| ()), Err(HashFault::Salt));
+}
+
+#[test]
+fn scram_takes_iterations_within_its_own_limits_and_only_passwords_that_a_client_can_say() {
+    let create = |iterations, password: &[u8]| {
+        PasswordHash::create(HashAlgorithm::ScramSha256, Some(iterations), password, &[7; 16]).map(|_| ())
+    };
+    assert_eq!(create(SCRAM_ITERATIONS_MIN, b"x"), Ok(()));
+    assert_eq!(create(SCRAM_ITERATIONS_MIN - 1, b"x"), Err(HashFault::ScramIterations));
+    assert_eq!(create(PBKDF2_ITERATIONS_MAX + 1, b"x"), Err(HashFault::ScramIterations));
+    // Not UTF-8; a control character; a letter from right to left within others [RFC 4013 §2]; nothing.
+    for password in [&b"\xff"[..], b"a\x07", "a\u{627}b".as_bytes(), "\u{ad}".as_bytes()] {
+        assert_eq!(create(SCRAM_ITERATIONS_MIN, password), Err(HashFault::NotPrepared), "{password:?}");
+    }
 }
 
 #[test]
