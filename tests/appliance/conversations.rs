@@ -1,8 +1,7 @@
-//! paho-mqtt and rumqttc in conversation with the appliance. What paho prints is compared with what is written here,
-//! and with what it prints with Debian's mosquitto.
+//! paho-mqtt in conversation with the appliance. What it prints is compared with what is written here, and with what it
+//! prints with Debian's mosquitto.
 
 use std::process::Command;
-use std::time::Duration;
 
 use crate::clients::{Subscriber, client};
 use crate::folder::Folder;
@@ -187,61 +186,6 @@ fn talk(port: u16, version: &str, conversation: &str) -> String {
     let errors = text(&output.stderr);
     assert!(output.status.success(), "{conversation} with MQTT {version}: {}{errors}", text(&output.stdout));
     text(&output.stdout)
-}
-
-#[test]
-fn rumqttc_speaks_mqtt_3_1_1_with_it() {
-    // [3.1.1 MQTT-7.0.0-2]: it knows nothing of us but the standard.
-    use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
-    let appliance = Appliance::start(OPEN, Folder::new());
-    let mut options = MqttOptions::new("rumqttc", "127.0.0.1", appliance.port);
-    options.set_keep_alive(Duration::from_secs(60));
-    let (client, mut connection) = Client::new(options, 10);
-    let levels = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
-    client.subscribe("r/+", QoS::ExactlyOnce).expect("its queue has room");
-    for (number, qos) in levels.into_iter().enumerate() {
-        client.publish(format!("r/{number}"), qos, number == 1, format!("m{number}")).expect("its queue has room");
-    }
-    let mut got = Vec::new();
-    while got.len() < 3 {
-        let event = connection.recv_timeout(crate::harness::PATIENCE).expect("an event in time").expect("a connection");
-        if let Event::Incoming(Packet::Publish(publish)) = event {
-            got.push((publish.topic, publish.qos, publish.retain, publish.payload));
-        }
-    }
-    got.sort_by(|a, b| a.0.cmp(&b.0));
-    let wanted = levels
-        .into_iter()
-        .enumerate()
-        .map(|(number, qos)| (format!("r/{number}"), qos, false, format!("m{number}").into_bytes().into()));
-    assert_eq!(got, wanted.collect::<Vec<_>>());
-}
-
-#[test]
-fn rumqttc_speaks_mqtt_5_with_it() {
-    use rumqttc::v5::mqttbytes::QoS;
-    use rumqttc::v5::mqttbytes::v5::Packet;
-    use rumqttc::v5::{Client, Event, MqttOptions};
-    let appliance = Appliance::start(OPEN, Folder::new());
-    let (client, mut connection) = Client::new(MqttOptions::new("rumqttc", "127.0.0.1", appliance.port), 10);
-    let levels = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
-    client.subscribe("r/+", QoS::ExactlyOnce).expect("its queue has room");
-    for (number, qos) in levels.into_iter().enumerate() {
-        client.publish(format!("r/{number}"), qos, number == 1, format!("m{number}")).expect("its queue has room");
-    }
-    let mut got = Vec::new();
-    while got.len() < 3 {
-        let event = connection.recv_timeout(crate::harness::PATIENCE).expect("an event in time").expect("a connection");
-        if let Event::Incoming(Packet::Publish(publish)) = event {
-            got.push((publish.topic, publish.qos, publish.retain, publish.payload));
-        }
-    }
-    got.sort_by(|a, b| a.0.cmp(&b.0));
-    let wanted = levels
-        .into_iter()
-        .enumerate()
-        .map(|(number, qos)| (format!("r/{number}").into(), qos, false, format!("m{number}").into_bytes().into()));
-    assert_eq!(got, wanted.collect::<Vec<_>>());
 }
 
 #[test]

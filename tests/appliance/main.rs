@@ -13,6 +13,7 @@ mod peers;
 
 mod conversations;
 mod doors;
+mod foreign;
 mod gateway_in_place;
 mod operations;
 mod refusals;
