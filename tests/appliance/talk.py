@@ -120,6 +120,8 @@ class Client:
         return True
 
     def leave(self, **more):
+        """Returns when paho has closed its end, which is before the broker has read the DISCONNECT: what another
+        client does next may come to the broker first. Where that would tell, `unsubscribe`, which is answered."""
         self.paho.disconnect(**more)
         self.ends.get(timeout=PATIENCE)
         self.paho.loop_stop()
