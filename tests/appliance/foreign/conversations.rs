@@ -97,6 +97,33 @@ pub(crate) fn gets_what_is_retained(version: Version, maker: Maker) {
     assert_eq!(talk.heard("later", "writer"), [Message::new("r/2", "kept", 2).retained()], "after two were cleared");
 }
 
+/// 5.0 §4.8.2, and mosquitto has it for 3.1 and 3.1.1 too: each message comes to one of the members, and all to the one
+/// that is left.
+pub(crate) fn shares_a_subscription(version: Version, maker: Maker) {
+    let mut talk = Conversation::start(version, maker);
+    talk.connect_all(&["one", "two", "writer"]);
+    for who in ["one", "two"] {
+        assert_eq!(talk.library.subscribe(who, "$share/us/work/+", 2), 2, "the QoS that is granted");
+    }
+    let work: Vec<Message> = (0..24_u8).map(|n| Message::new("work/a", &format!("{n:02}"), n % 3)).collect();
+    for message in &work {
+        talk.library.publish("writer", message);
+    }
+    let (one, two) = (talk.heard("one", "writer"), talk.heard("two", "writer"));
+    assert!(!one.is_empty() && !two.is_empty(), "{} for the one, {} for the other", one.len(), two.len());
+    let mut all = [one, two].concat();
+    all.sort_by(|a, b| a.payload.cmp(&b.payload));
+    assert_eq!(all, work, "what both had together");
+
+    talk.leave("one");
+    for message in &work {
+        talk.library.publish("writer", message);
+    }
+    let mut all = talk.heard("two", "writer");
+    all.sort_by(|a, b| a.payload.cmp(&b.payload));
+    assert_eq!(all, work, "what the one that was left had");
+}
+
 /// 3.1.1 MQTT-3.1.2-4 to -6 and MQTT-3.2.2-2, 5.0 MQTT-3.1.2-4 to -6 and MQTT-3.2.2-3: what is published while a client
 /// is away comes when it is there again, in order, once, and after a DISCONNECT as after a loss.
 pub(crate) fn resumes_its_session(version: Version, maker: Maker) {

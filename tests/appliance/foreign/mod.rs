@@ -113,33 +113,46 @@ macro_rules! table {
 // MQTT 3.1 and 3.1.1 have no expiry; rumqttc and mqtt5 do not speak 3.1.
 table! {
     paho_3_1, paho, V3_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     paho_3_1_1, paho, V3_1_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     paho_5, paho, V5:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session, sees_things_expire;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session, sees_things_expire;
 
     mqttjs_3_1, mqttjs, V3_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     mqttjs_3_1_1, mqttjs, V3_1_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     mqttjs_5, mqttjs, V5:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session, sees_things_expire;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session, sees_things_expire;
 
     libmosquitto_3_1, libmosquitto, V3_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     libmosquitto_3_1_1, libmosquitto, V3_1_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     libmosquitto_5, libmosquitto, V5:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session, sees_things_expire;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session, sees_things_expire;
 
     rumqttc_3_1_1, rumqttc_v4, V3_1_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     rumqttc_5, rumqttc_v5, V5:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session, sees_things_expire;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session, sees_things_expire;
 
     mqtt5_3_1_1, mqtt5, V3_1_1:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
     mqtt5_5, mqtt5, V5:
-        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, resumes_its_session, sees_things_expire;
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session, sees_things_expire;
 }
