@@ -8,7 +8,8 @@ use crate::folder::Folder;
 use crate::harness::{Appliance, filled, output_of, text};
 use crate::mosquitto::Mosquitto;
 
-const OPEN: &str = "user root\nset_tcp_nodelay true\nlistener PORT 127.0.0.1\nallow_anonymous true\n";
+/// Everybody may do everything.
+pub(crate) const OPEN: &str = "user root\nset_tcp_nodelay true\nlistener PORT 127.0.0.1\nallow_anonymous true\n";
 const VERSIONS: [&str; 3] = ["3.1", "3.1.1", "5"];
 
 #[test]

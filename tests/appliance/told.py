@@ -6,10 +6,19 @@ it: what the deed returned, or `{"error": ...}`. Nothing goes on before its answ
 
 import json
 import os
+import queue
 import sys
 
 # How long a client waits for the broker; the test that tells it waits longer, so that it hears why.
 PATIENCE = 20
+
+
+def within(what, coming):
+    """What comes next, within patience."""
+    try:
+        return coming.get(timeout=PATIENCE)
+    except queue.Empty:
+        raise TimeoutError(f"{what}: nothing came in {PATIENCE} s") from None
 
 
 def obey(connect):

@@ -9,7 +9,7 @@ import sys
 import threading
 from ctypes import CDLL, CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char_p, c_int, c_uint32, c_void_p, string_at
 
-from told import PATIENCE, obey
+from told import PATIENCE, obey, within
 
 PORT = int(sys.argv[1])
 # As mosquitto.h numbers the versions.
@@ -98,7 +98,7 @@ class Client:
             demand(lib.mosquitto_connect_bind_v5(self.client, b"127.0.0.1", PORT, 60, None, properties))
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
-        code, self.had_session = self.answers.get(timeout=PATIENCE)
+        code, self.had_session = within("CONNACK", self.answers)
         demand_reason(code)
 
     def run(self):
@@ -120,7 +120,7 @@ class Client:
 
     def subscribe(self, filter, qos):
         demand(lib.mosquitto_subscribe_v5(self.client, None, filter.encode(), qos, 0, None))
-        granted = self.answers.get(timeout=PATIENCE)
+        granted = within("SUBACK", self.answers)
         demand_reason(granted if granted >= 128 else SUCCESS)
         return {"granted": granted}
 
@@ -132,10 +132,10 @@ class Client:
                     self.client, None, topic, len(payload), payload, qos, c_bool(retain), properties
                 )
             )
-        demand_reason(self.answers.get(timeout=PATIENCE))
+        demand_reason(within("PUBACK or PUBCOMP", self.answers))
 
     def message(self):
-        return self.messages.get(timeout=PATIENCE)
+        return within("a message", self.messages)
 
     def leave(self):
         demand(lib.mosquitto_disconnect_v5(self.client, 0, None))

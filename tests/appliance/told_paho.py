@@ -8,7 +8,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from told import PATIENCE, obey
+from told import obey, within
 
 PORT = int(sys.argv[1])
 VERSION = {"3.1": mqtt.MQTTv31, "3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[sys.argv[2]]
@@ -44,20 +44,20 @@ class Client:
         more["properties"] = properties(PacketTypes.CONNECT, SessionExpiryInterval=expiry)
         self.paho.connect("127.0.0.1", PORT, keepalive=60, **more)
         self.paho.loop_start()
-        code, self.had_session = self.answers.get(timeout=PATIENCE)
+        code, self.had_session = within("CONNACK", self.answers)
         self.demand(code)
 
     def subscribe(self, filter, qos):
         self.paho.subscribe(filter, qos)
-        return {"granted": self.demand(self.answers.get(timeout=PATIENCE)).value}
+        return {"granted": self.demand(within("SUBACK", self.answers)).value}
 
     def publish(self, topic, payload, qos, retain, expiry):
         more = properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry)
         self.paho.publish(topic, payload, qos, retain, properties=more)
-        self.demand(self.answers.get(timeout=PATIENCE))
+        self.demand(within("PUBACK or PUBCOMP", self.answers))
 
     def message(self):
-        message = self.messages.get(timeout=PATIENCE)
+        message = within("a message", self.messages)
         return {
             "topic": message.topic,
             "payload": message.payload.decode(),
@@ -76,7 +76,7 @@ class Client:
         self.end()
 
     def end(self):
-        self.ends.get(timeout=PATIENCE)
+        within("the end of the connection", self.ends)
         self.paho.loop_stop()
 
     @staticmethod

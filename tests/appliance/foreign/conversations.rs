@@ -1,10 +1,10 @@
 //! What every client is asked to do, whatever its language. Both ends of each conversation are the library's clients.
 
 use super::{How, Library, Message, Version};
+use crate::conversations::OPEN;
 use crate::folder::Folder;
 use crate::harness::Appliance;
 
-const OPEN: &str = "user root\nset_tcp_nodelay true\nlistener PORT 127.0.0.1\nallow_anonymous true\n";
 const HOUR_S: u32 = 3600;
 
 /// Makes the library's side of a conversation: for a port, and with a version.

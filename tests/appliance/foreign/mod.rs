@@ -10,6 +10,7 @@ mod libraries;
 mod mqtt5;
 mod programs;
 mod rumqttc;
+mod tools;
 
 /// A version of MQTT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
