@@ -1,24 +1,15 @@
 """What the clients in Python share: they do what they are told on standard input and say what came of it.
 
 A line in is a JSON object: `do` names the deed, `who` the client, the rest is what the deed needs. A line out answers
-it: what the deed returned, or `{"error": ...}`. Nothing goes on before its answer, so nobody needs to wait by the clock.
+it: what the deed returned, or `{"error": ...}`. Nothing goes on before its answer: nobody needs to wait by the clock.
 """
 
 import json
 import os
-import queue
 import sys
 
 # How long a client waits for the broker; the test that tells it waits longer, so that it hears why.
 PATIENCE = 20
-
-
-def within(what, coming):
-    """What comes next, within patience."""
-    try:
-        return coming.get(timeout=PATIENCE)
-    except queue.Empty:
-        raise TimeoutError(f"{what}: nothing came in {PATIENCE} s") from None
 
 
 def obey(connect):

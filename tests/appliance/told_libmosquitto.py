@@ -1,15 +1,17 @@
 """libmosquitto, told what to do: `told_libmosquitto.py PORT VERSION`, where VERSION is 3.1, 3.1.1 or 5. How: told.py.
 
 It is called through its C interface, as mosquitto_sub calls it, for what mosquitto_pub and mosquitto_sub cannot do.
+Nothing moves between deeds: a client's loop turns while its answer is awaited. (With a thread that turned it,
+libmosquitto 2.0.11 was seen to close a connection before its DISCONNECT was written.)
 """
 
-import queue
 import socket
 import sys
-import threading
+import time
+from collections import deque
 from ctypes import CDLL, CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char_p, c_int, c_uint32, c_void_p, string_at
 
-from told import PATIENCE, obey, within
+from told import PATIENCE, obey
 
 PORT = int(sys.argv[1])
 # As mosquitto.h numbers the versions.
@@ -77,16 +79,15 @@ class Properties:
 
 class Client:
     def __init__(self, who, clean, expiry, will):
-        self.answers, self.messages = queue.Queue(), queue.Queue()
+        self.answers, self.messages = deque(), deque()
         self.client = c_void_p(lib.mosquitto_new(who.encode(), clean, None))
-        lib.mosquitto_threaded_set(self.client, c_bool(True))
         demand(lib.mosquitto_int_option(self.client, OPTION_PROTOCOL_VERSION, VERSION))
         # The library keeps pointers to these.
         self.callbacks = [
-            ON_CONNECT(lambda _, o, code, flags, p: self.answers.put((code, bool(flags & 1)))),
-            ON_SUBSCRIBE(lambda _, o, mid, count, codes, p: self.answers.put(codes[0])),
-            ON_PUBLISH(lambda _, o, mid, code, p: self.answers.put(code)),
-            ON_MESSAGE(lambda _, o, message, p: self.messages.put(self.copy(message.contents, p))),
+            ON_CONNECT(lambda _, o, code, flags, p: self.answers.append((code, bool(flags & 1)))),
+            ON_SUBSCRIBE(lambda _, o, mid, count, codes, p: self.answers.append(codes[0])),
+            ON_PUBLISH(lambda _, o, mid, code, p: self.answers.append(code)),
+            ON_MESSAGE(lambda _, o, message, p: self.messages.append(self.copy(message.contents, p))),
         ]
         for name, callback in zip(("connect", "subscribe", "publish", "message"), self.callbacks):
             getattr(lib, f"mosquitto_{name}_v5_callback_set")(self.client, callback)
@@ -96,15 +97,17 @@ class Client:
             demand(lib.mosquitto_will_set(self.client, topic, len(payload), payload, will["qos"], retain))
         with Properties(SESSION_EXPIRY_INTERVAL, expiry) as properties:
             demand(lib.mosquitto_connect_bind_v5(self.client, b"127.0.0.1", PORT, 60, None, properties))
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-        code, self.had_session = within("CONNACK", self.answers)
+        code, self.had_session = self.until("CONNACK", self.answers)
         demand_reason(code)
 
-    def run(self):
-        """The connection's life. libmosquitto's own loops would connect again after its end."""
-        while lib.mosquitto_loop(self.client, 1000, 1) == SUCCESS:
-            pass
+    def until(self, what, coming):
+        """What comes next, within patience."""
+        end = time.monotonic() + PATIENCE
+        while not coming:
+            demand(lib.mosquitto_loop(self.client, 100, 1))
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}: nothing came in {PATIENCE} s")
+        return coming.popleft()
 
     @staticmethod
     def copy(message, properties):
@@ -120,7 +123,7 @@ class Client:
 
     def subscribe(self, filter, qos):
         demand(lib.mosquitto_subscribe_v5(self.client, None, filter.encode(), qos, 0, None))
-        granted = within("SUBACK", self.answers)
+        granted = self.until("SUBACK", self.answers)
         demand_reason(granted if granted >= 128 else SUCCESS)
         return {"granted": granted}
 
@@ -132,14 +135,13 @@ class Client:
                     self.client, None, topic, len(payload), payload, qos, c_bool(retain), properties
                 )
             )
-        demand_reason(within("PUBACK or PUBCOMP", self.answers))
+        demand_reason(self.until("PUBACK or PUBCOMP", self.answers))
 
     def message(self):
-        return within("a message", self.messages)
+        return self.until("a message", self.messages)
 
     def leave(self):
         demand(lib.mosquitto_disconnect_v5(self.client, 0, None))
-        self.end()
 
     def vanish(self):
         """The connection is lost without a DISCONNECT."""
@@ -147,12 +149,6 @@ class Client:
         connection = socket.socket(fileno=lib.mosquitto_socket(self.client))
         connection.shutdown(socket.SHUT_RDWR)
         connection.detach()
-        self.end()
-
-    def end(self):
-        self.thread.join(PATIENCE)
-        if self.thread.is_alive():
-            raise TimeoutError("the connection did not end")
 
 
 obey(Client)

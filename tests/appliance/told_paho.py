@@ -8,7 +8,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from told import obey, within
+from told import PATIENCE, obey
 
 PORT = int(sys.argv[1])
 VERSION = {"3.1": mqtt.MQTTv31, "3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[sys.argv[2]]
@@ -24,6 +24,14 @@ def properties(packet, **values):
         if value is not None:
             setattr(made, name, value)
     return made
+
+
+def within(what, coming):
+    """What comes next, within patience."""
+    try:
+        return coming.get(timeout=PATIENCE)
+    except queue.Empty:
+        raise TimeoutError(f"{what}: nothing came in {PATIENCE} s") from None
 
 
 class Client:
