@@ -70,7 +70,7 @@ pub(crate) fn leaves_a_will(version: Version, maker: Maker) {
     );
 }
 
-/// 3.1.1 MQTT-3.3.1-5 to -11, 5.0 MQTT-3.3.1-5 to -9: the last one of each topic comes to a new subscriber, and none
+/// 3.1.1 MQTT-3.3.1-6, MQTT-3.3.1-10, 5.0 MQTT-3.3.1-5, MQTT-3.3.1-6: the last one of each topic comes to a new subscriber, and none
 /// after an empty payload.
 pub(crate) fn gets_what_is_retained(version: Version, maker: Maker) {
     let mut talk = Conversation::start(version, maker);
@@ -124,7 +124,7 @@ pub(crate) fn shares_a_subscription(version: Version, maker: Maker) {
     assert_eq!(all, work, "what the one that was left had");
 }
 
-/// 3.1.1 MQTT-3.1.2-4 to -6 and MQTT-3.2.2-2, 5.0 MQTT-3.1.2-4 to -6 and MQTT-3.2.2-3: what is published while a client
+/// 3.1.1 MQTT-3.1.2-4, MQTT-3.2.2-2, 5.0 MQTT-3.1.2-5, MQTT-3.2.2-3: what is published while a client
 /// is away comes when it is there again, in order, once, and after a DISCONNECT as after a loss.
 pub(crate) fn resumes_its_session(version: Version, maker: Maker) {
     let mut talk = Conversation::start(version, maker);

@@ -1,6 +1,7 @@
 //! rumqttc, whose clients for 3.1.1 and 5.0 are two that look alike: one text for both, and apart what differs.
 //!
-//! Nothing moves between deeds: a client's event loop is polled while its answer is awaited, and dropped to vanish.
+//! It knows nothing of this broker but the standard [3.1.1 MQTT-7.0.0-2]. Nothing moves between deeds: a client's event
+//! loop is polled while its answer is awaited, and dropped to vanish.
 
 use std::collections::{HashMap, VecDeque};
 
