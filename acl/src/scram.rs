@@ -14,6 +14,8 @@
 
 mod message;
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::digest::generic_array::GenericArray;
@@ -33,30 +35,46 @@ pub(crate) const KEY_BYTES: usize = 32;
 pub(crate) type Key = [u8; KEY_BYTES];
 
 /// Why an exchange failed. For the operator's eyes: the client is told no more than that it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScramFault {
-    /// Not a message of SCRAM.
-    #[error("it is not a message of SCRAM: {0}")]
+    /// Not a message of SCRAM; says what is wrong with it.
     Malformed(&'static str),
     /// The client wants the exchange bound to its TLS connection.
-    #[error("it asks for channel binding, which is not offered")]
     ChannelBinding,
     /// An extension that must be understood.
-    #[error("it asks for an extension of SCRAM that is not known")]
     Extension,
     /// SASLprep refuses the user name.
-    #[error("its user name is empty or holds characters that SASLprep forbids")]
     Name,
     /// The client wants to act for somebody else.
-    #[error("it asks to act as another user")]
     Identity,
     /// The client's last message is not of this exchange: somebody changed a message on its way.
-    #[error("its last message belongs to another exchange")]
     Exchange,
     /// The proof is wrong: the password, or the user name.
-    #[error("wrong user name or password")]
     Proof,
 }
+
+impl ScramFault {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed(what) => what,
+            Self::ChannelBinding => "it asks for channel binding, which is not offered",
+            Self::Extension => "it asks for an extension of SCRAM that is not known",
+            Self::Name => "the user name is empty or holds characters that SASLprep forbids",
+            Self::Identity => "it asks to act as another user",
+            Self::Exchange => "its last message belongs to another exchange",
+            Self::Proof => "wrong user name or password",
+        }
+    }
+}
+
+impl fmt::Display for ScramFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::error::Error for ScramFault {}
 
 /// What is kept of a password for SCRAM: nobody can log in with it who does not find out the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,9 +154,9 @@ impl ScramExchange {
     }
 }
 
-impl std::fmt::Debug for ScramExchange {
+impl fmt::Debug for ScramExchange {
     /// Without the keys.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScramExchange").field("username", &self.username).finish_non_exhaustive()
     }
 }

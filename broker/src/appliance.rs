@@ -143,6 +143,7 @@ impl Appliance {
                 logins,
                 connect_bytes: 0,
                 verdicts: Vec::new(),
+                answers: Vec::new(),
                 knocks: Knocks::default(),
                 strangers: Strangers::default(),
                 now: started,

@@ -6,7 +6,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use broker_core::{Credentials, EdgeCounts, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
+use broker_core::{
+    AuthStep, ClientFault, Credentials, EdgeCounts, End, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp,
+};
 use slab::Slab;
 
 use crate::connection::{Connection, Stage};
@@ -14,6 +16,7 @@ use crate::knocks::Knocks;
 use crate::login::{Asker, Logins};
 use crate::login_queue::network;
 use crate::out_queue::Spares;
+use crate::scram::Answer;
 use crate::strangers::{Place, Standing, Strangers};
 use crate::{STRANGERS_BYTES_MAX, lines};
 
@@ -39,6 +42,8 @@ pub(crate) struct Desk {
     pub connect_bytes: usize,
     /// Logins that were decided at once, for the core to be told.
     pub verdicts: Vec<(LinkId, Result<(), Refusal>)>,
+    /// What steps of enhanced authentication came to, for the core to be told.
+    pub answers: Vec<(LinkId, Answer)>,
     pub knocks: Knocks,
     pub strangers: Strangers,
     pub now: Instant,
@@ -100,6 +105,15 @@ impl Desk {
     pub(crate) fn oldest_stranger(&mut self) -> Option<u32> {
         let connections = &self.connections;
         self.strangers.oldest(|place| standing(connections, place)).map(|(at, _)| at)
+    }
+
+    /// Who asks to be let in, or wants to prove anew who it is.
+    fn asker(&self, link: LinkId) -> Option<Asker> {
+        let connection = self.connections.get(link.0 as usize)?;
+        let network = connection.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| network(peer.ip()));
+        // Of a client nothing more is kept than of any other.
+        let bytes = if connection.is_stranger() { self.connect_bytes } else { 0 };
+        Some(Asker { link, generation: connection.generation, network, bytes })
     }
 
     pub(crate) fn set_dirty(&mut self, at: u32) {
@@ -194,13 +208,19 @@ impl Outbox for Desk {
 
     fn verify(&mut self, link: LinkId, credentials: Credentials<'_>) {
         let now = self.now;
-        let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
-        connection.is_paused = true;
-        let network = connection.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| network(peer.ip()));
-        let asker = Asker { link, generation: connection.generation, network, bytes: self.connect_bytes };
+        let Some(asker) = self.asker(link) else { return };
+        if let Some(connection) = self.get(link) {
+            connection.is_paused = true;
+        }
         if let Some(verdict) = self.logins.ask(now, asker, credentials) {
             self.verdicts.push((link, verdict));
         }
+    }
+
+    fn authenticate(&mut self, link: LinkId, step: AuthStep<'_>) {
+        let Some(asker) = self.asker(link) else { return };
+        let answer = self.logins.authenticate(asker, step);
+        self.answers.push((link, answer));
     }
 
     fn close(&mut self, link: LinkId) {
@@ -230,7 +250,14 @@ impl Outbox for Desk {
                 Refusal::Password => "password",
                 _ => "login",
             };
-            self.complain(link.0, kind, &login_complaint(username, why));
+            // What is not MQTT was complained about when it came.
+            if !matches!(why, Refusal::Exchange(ClientFault::Packet(_))) {
+                self.complain(link.0, kind, &login_complaint(username, why));
+            }
+        }
+        if let Event::Disconnected { link, username: Some(user), why: End::NotAuthenticated, .. } = event {
+            let what = format!("fails to authenticate anew (user name '{user}'): its connection is closed");
+            self.complain(link.0, "anew", &what);
         }
         match event {
             Event::RetainedFull { bytes_max } => {

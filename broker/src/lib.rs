@@ -15,6 +15,7 @@ mod login;
 mod login_queue;
 mod out_queue;
 mod reactor;
+mod scram;
 mod strangers;
 mod transport;
 

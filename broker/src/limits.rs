@@ -49,6 +49,10 @@ pub const LOGINS_WAITING_PER_NETWORK_MAX: usize = LOGINS_WAITING_MAX / 2;
 /// about twice.
 pub const LOGINS_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Bytes of the CONNECT packets of all connections that are in the middle of enhanced authentication: their wills and
+/// names are kept until it is over, about twice. One network (see above) has half at most.
+pub const EXCHANGES_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Logins that were verified and are remembered (about 100 bytes each).
 pub const LOGINS_REMEMBERED_MAX: usize = 10_000;
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use acl::PasswordFile;
-use broker_core::{Credentials, LOGIN_TIME_MAX, LinkId, Refusal};
+use broker_core::{AuthStep, Credentials, LOGIN_TIME_MAX, LinkId, Refusal};
 use ring::hmac;
 
 use crate::login_queue::LoginQueue;
+use crate::scram::{Answer, Exchanges};
 use crate::{
     LOGIN_REMEMBERED, LOGINS_REMEMBERED_MAX, LOGINS_WAITING_BYTES_MAX, LOGINS_WAITING_MAX,
     LOGINS_WAITING_PER_NETWORK_MAX,
@@ -54,6 +55,7 @@ pub(crate) struct Logins {
     waiting_of: HashMap<IpAddr, usize>,
     /// Connections that came in by a password, and the user's name.
     users: HashMap<u32, Box<str>>,
+    exchanges: Exchanges,
     jobs: Arc<LoginQueue<Job>>,
 }
 
@@ -83,6 +85,7 @@ impl Logins {
             waiting_bytes: 0,
             waiting_of: HashMap::new(),
             users: HashMap::new(),
+            exchanges: Exchanges::new(secret),
             jobs,
         };
         for worker in 0..workers {
@@ -169,6 +172,16 @@ impl Logins {
         (askers, verdict)
     }
 
+    /// Takes a step of enhanced authentication.
+    pub(crate) fn authenticate(&mut self, asker: Asker, step: AuthStep<'_>) -> Answer {
+        self.exchanges.step(self.file.as_deref(), asker, step)
+    }
+
+    /// Whether the connection is in the middle of enhanced authentication.
+    pub(crate) fn is_authenticating(&self, link: LinkId) -> bool {
+        self.exchanges.has(link)
+    }
+
     /// A client came in with this name.
     pub(crate) fn came_in(&mut self, link: LinkId, username: &str) {
         if self.file.is_some() {
@@ -179,6 +192,7 @@ impl Logins {
     /// The connection is over.
     pub(crate) fn left(&mut self, link: LinkId) {
         self.users.remove(&link.0);
+        self.exchanges.forget(link);
     }
 
     /// Another password file counts from now on.
@@ -333,6 +347,19 @@ mod tests {
         assert_eq!(logins.ask(now, other, said("right")), None);
         let large = Asker { bytes: LOGINS_WAITING_BYTES_MAX, ..other };
         assert_eq!(logins.ask(now, large, said("right")), Some(Err(Refusal::Busy)));
+    }
+
+    #[test]
+    fn an_exchange_ends_with_its_connection() {
+        let line = "user:$scram-sha-256$4096$W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=$\
+            wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n";
+        let file = PasswordFile::parse(line.as_bytes()).expect("a file");
+        let mut logins = Logins::start(Some(file), &[1; 32], 0, |_| {}).expect("no thread is started");
+        let step = AuthStep { method: acl::SCRAM_SHA_256, data: Some(b"n,,n=user,r=x"), begins: true };
+        logins.authenticate(asker(1), step);
+        logins.authenticate(asker(2), step);
+        logins.left(LinkId(1));
+        assert!(!logins.is_authenticating(LinkId(1)) && logins.is_authenticating(LinkId(2)));
     }
 
     #[test]

@@ -440,7 +440,7 @@ impl Reactor {
                 return used;
             }
             let is_stranger = connection.stage != Stage::Client;
-            if is_stranger && bytes[used] != CONNECT {
+            if is_stranger && bytes[used] != CONNECT && !self.desk.logins.is_authenticating(link) {
                 // Told at once: HTTP and TLS look like the beginning of a long packet, which would be waited for.
                 self.complain_of(at, &bytes[used..], "its first packet is not CONNECT");
                 self.lost(at);
@@ -479,6 +479,9 @@ impl Reactor {
                     connection.is_paused = false;
                 }
                 self.core.verdict(now, link, verdict, &mut self.desk);
+            }
+            for (link, answer) in std::mem::take(&mut self.desk.answers) {
+                self.core.authenticated(now, link, answer.as_answer(), &mut self.desk);
             }
         }
         used

@@ -11,6 +11,7 @@ mod guide;
 mod harness;
 mod peers;
 
+mod authentication;
 mod conversations;
 mod doors;
 mod foreign;

@@ -31,7 +31,7 @@ pub(super) struct ClientFinal<'a> {
 
 impl<'a> ClientFirst<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, ScramFault> {
-        const WRONG: ScramFault = ScramFault::Malformed("the first one is [n or y],[a=name],n=name,r=nonce");
+        const WRONG: ScramFault = ScramFault::Malformed("the first message is not [n or y],[a=name],n=name,r=nonce");
         let text = text(bytes)?;
         let (flag, rest) = text.split_once(',').ok_or(WRONG)?;
         match flag {
@@ -59,7 +59,7 @@ impl<'a> ClientFirst<'a> {
 
 impl<'a> ClientFinal<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, ScramFault> {
-        const WRONG: ScramFault = ScramFault::Malformed("the last one is c=header,r=nonce,p=proof");
+        const WRONG: ScramFault = ScramFault::Malformed("the last message is not c=header,r=nonce,p=proof");
         // The proof is the last, and Base64 has no comma.
         let (without_proof, proof) = text(bytes)?.rsplit_once(",p=").ok_or(WRONG)?;
         let mut attributes = without_proof.split(',');
@@ -72,8 +72,8 @@ impl<'a> ClientFinal<'a> {
 }
 
 fn text(bytes: &[u8]) -> Result<&str, ScramFault> {
-    let text = std::str::from_utf8(bytes).map_err(|_| ScramFault::Malformed("it is not UTF-8"))?;
-    if text.contains('\0') { Err(ScramFault::Malformed("it holds a zero byte")) } else { Ok(text) }
+    let text = std::str::from_utf8(bytes).map_err(|_| ScramFault::Malformed("a message is not UTF-8"))?;
+    if text.contains('\0') { Err(ScramFault::Malformed("a message holds a zero byte")) } else { Ok(text) }
 }
 
 /// `saslname`: `,` and `=` are written `=2C` and `=3D`, and no other `=` may be there.
@@ -84,7 +84,7 @@ fn name(written: &str) -> Result<String, ScramFault> {
         let (character, rest) = match part {
             _ if part.starts_with("2C") => (',', &part[2..]),
             _ if part.starts_with("3D") => ('=', &part[2..]),
-            _ => return Err(ScramFault::Malformed("an = in a name is written =3D, a comma =2C")),
+            _ => return Err(ScramFault::Malformed("a name holds = that is neither =3D (for =) nor =2C (for a comma)")),
         };
         name.push(character);
         name.push_str(rest);
@@ -107,6 +107,6 @@ fn check_extensions<'a>(mut attributes: impl Iterator<Item = &'a str>) -> Result
     if attributes.all(is_extension) {
         Ok(())
     } else {
-        Err(ScramFault::Malformed("an attribute that has no place there"))
+        Err(ScramFault::Malformed("a message has an attribute that has no place there"))
     }
 }

@@ -98,6 +98,7 @@ impl Broker {
             last_route: None,
             qos2_open: 0,
             aliases: None,
+            authentication: None,
         };
         let place = link.0 as usize;
         if self.links.len() <= place {
@@ -110,7 +111,10 @@ impl Broker {
     /// A packet of `link` came.
     pub fn handle(&mut self, now: Instant, link: LinkId, packet: Packet<'_>, out: &mut impl Outbox) {
         let Some(state) = self.links.get_mut(link.0 as usize).and_then(Option::as_mut) else { return };
-        state.heard_at = now;
+        // The whole of an exchange must be over within the time for a login.
+        if !matches!(state.state, LinkState::Authenticating(_)) {
+            state.heard_at = now;
+        }
         self.stats.packets_received += 1;
         let handled = match (&state.state, packet) {
             (LinkState::Client(key), packet) => {
@@ -122,6 +126,7 @@ impl Broker {
                 self.on_connect(now, link, &connect, out)
             }
             (LinkState::New, _) => Err(ClientFault::Unexpected("a packet before CONNECT")),
+            (LinkState::Authenticating(_), packet) => self.handle_authenticating(now, link, &packet, out),
             (LinkState::AwaitingVerdict(_), _) => Err(ClientFault::Unexpected("a packet before CONNACK")),
         };
         if let Err(fault) = handled {
@@ -154,7 +159,7 @@ impl Broker {
             }
             Packet::Disconnect(farewell) => self.on_disconnect(now, link, key, farewell, out),
             Packet::Connect(_) => Err(ClientFault::Unexpected("a second CONNECT")),
-            Packet::Auth(_) => Err(ClientFault::Unexpected("AUTH without an authentication method")),
+            Packet::Auth(auth) => self.on_auth(now, link, &auth, out),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 Err(ClientFault::Unexpected("a packet that only servers send"))
             }
@@ -288,7 +293,7 @@ impl Broker {
     pub(crate) fn client(&self, link: LinkId) -> Option<u32> {
         match self.links.get(link.0 as usize)?.as_ref()?.state {
             LinkState::Client(key) => Some(key),
-            LinkState::New | LinkState::AwaitingVerdict(_) => None,
+            LinkState::New | LinkState::AwaitingVerdict(_) | LinkState::Authenticating(_) => None,
         }
     }
 
@@ -330,6 +335,9 @@ impl Broker {
 
     /// The client broke the protocol: a 5.0 client is told how, then the connection ends.
     pub(crate) fn break_off(&mut self, now: Instant, link: LinkId, fault: ClientFault, out: &mut impl Outbox) {
+        if self.refuse_authenticating(link, fault, out) {
+            return;
+        }
         self.say_farewell_in_words(link, fault.reason(), &fault, out);
         self.end(now, link, End::Fault(fault), out);
         out.close(link);

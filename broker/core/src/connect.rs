@@ -15,7 +15,9 @@ use crate::session::{Expiry, Online, Session};
 use crate::tally::Counted;
 use crate::timers::Due;
 use crate::will::Will;
-use crate::{Broker, CLIENT_ID_BYTES_MAX, ClientFault, Credentials, End, Event, Instant, LinkId, Outbox, Refusal};
+use crate::{
+    AuthStep, Broker, CLIENT_ID_BYTES_MAX, ClientFault, Credentials, End, Event, Instant, LinkId, Outbox, Refusal,
+};
 
 /// A CONNECT whose credentials are being checked.
 #[derive(Debug)]
@@ -24,16 +26,18 @@ pub(crate) struct Login {
     keep_alive_s: u16,
     /// Told to a 5.0 client that asked for more than it gets.
     keep_alive_is_ours: bool,
+    /// What proves us to a client that came in by enhanced authentication.
+    pub(crate) final_data: Option<Box<[u8]>>,
     /// Told only to those whose credentials are right, as mosquitto does.
     refusal: Option<Refusal>,
-    client_id: Arc<str>,
+    pub(crate) client_id: Arc<str>,
     /// The client sent none, and is told this one.
     client_id_is_ours: bool,
-    username: Option<Box<str>>,
+    pub(crate) username: Option<Box<str>>,
     will: Option<Box<Will>>,
     expiry: Expiry,
     window: u16,
-    packet_bytes_max: u32,
+    pub(crate) packet_bytes_max: u32,
     /// Topic Aliases that we may use towards it.
     aliases_max: u16,
 }
@@ -56,11 +60,17 @@ impl Broker {
         state.packet_bytes_max = connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
         let door = state.door;
         let listener = &self.settings.listeners[usize::from(door.listener)];
+        let method = connect.properties.authentication_method();
         let refusal = if !listener.versions.has(connect.version) {
             Some(Refusal::Version)
-        } else if connect.properties.authentication_method().is_some() {
+        } else if method.is_some() && !listener.checks_passwords {
+            // There is nothing to prove anything against.
             Some(Refusal::Method)
-        } else if connect.username.is_none() && !listener.allow_anonymous && door.trust == Trust::Stranger {
+        } else if method.is_none()
+            && connect.username.is_none()
+            && !listener.allow_anonymous
+            && door.trust == Trust::Stranger
+        {
             Some(Refusal::Anonymous)
         } else {
             None
@@ -73,6 +83,12 @@ impl Broker {
                 return Ok(());
             }
         };
+        if let Some(method) = method {
+            // A password besides is not looked at.
+            let step = AuthStep { method, data: connect.properties.authentication_data(), begins: true };
+            self.begin_authentication(now, link, login, step, out);
+            return Ok(());
+        }
         match (connect.username, door.trust) {
             (Some(username), Trust::Stranger) if checks => {
                 if let Some(state) = self.links[link.0 as usize].as_mut() {
@@ -158,6 +174,7 @@ impl Broker {
             clean: connect.clean_start,
             keep_alive_s: if too_long { limit } else { connect.keep_alive_s },
             keep_alive_is_ours: too_long,
+            final_data: None,
             refusal: (too_long && !v5).then_some(Refusal::KeepAlive),
             client_id,
             client_id_is_ours,
@@ -200,7 +217,7 @@ impl Broker {
     }
 
     /// Lets the client in: takes over, resumes or begins its session, and says so.
-    fn admit(&mut self, now: Instant, link: LinkId, mut login: Login, out: &mut impl Outbox) {
+    pub(crate) fn admit(&mut self, now: Instant, link: LinkId, mut login: Login, out: &mut impl Outbox) {
         if let Some(why) = login.refusal {
             self.refuse(link, why, &login.client_id, login.username.as_deref(), out);
             return;
@@ -346,6 +363,14 @@ impl Broker {
         if listener.max_qos < mqtt::QoS::ExactlyOnce {
             granted.push(Property::MaximumQoS(listener.max_qos));
         }
+        if let Some(authentication) = self.links[link.0 as usize].as_ref().and_then(|link| link.authentication.as_ref())
+        {
+            // [5.0 MQTT-4.12.0-5]
+            granted.push(Property::AuthenticationMethod(&authentication.method));
+            if let Some(data) = &login.final_data {
+                granted.push(Property::AuthenticationData(data));
+            }
+        }
         granted
     }
 }
@@ -355,7 +380,9 @@ impl Broker {
 const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
     Some(match why {
         // mosquitto answers both with "not authorised", which tells a guesser nothing.
-        Refusal::Anonymous | Refusal::Password => ReasonCode::NotAuthorized,
+        Refusal::Anonymous | Refusal::Password | Refusal::AuthenticationData(_) => ReasonCode::NotAuthorized,
+        Refusal::Slow => return None,
+        Refusal::Exchange(fault) => fault.reason(),
         Refusal::Busy => ReasonCode::ServerUnavailable,
         Refusal::Version => ReasonCode::UnsupportedProtocolVersion,
         Refusal::ClientId | Refusal::KeepAlive => ReasonCode::ClientIdentifierNotValid,

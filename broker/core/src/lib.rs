@@ -1,13 +1,14 @@
 //! The broker as a thing that is told things: sessions, routing, retained messages, wills, quotas.
 //!
 //! [`Broker`] is the whole of it. The edge tells it what happened ([`Broker::open`], [`Broker::handle`],
-//! [`Broker::verdict`], [`Broker::closed`], [`Broker::drained`], [`Broker::handle_timeout`]) with the time at
+//! [`Broker::verdict`], [`Broker::authenticated`], [`Broker::closed`], [`Broker::drained`], [`Broker::handle_timeout`]) with the time at
 //! which it happened, and it answers into an [`Outbox`]. Nothing here reads a clock, a socket or a file, nothing
 //! waits, and the same history gives the same answers.
 #![forbid(unsafe_code)]
 
 mod ack;
 mod alias_table;
+mod authenticate;
 mod broker;
 mod connect;
 mod courier;
@@ -38,6 +39,7 @@ mod timers;
 mod wanted;
 mod will;
 
+pub use authenticate::{AuthAnswer, AuthStep};
 pub use broker::Broker;
 pub use limits::*;
 pub use link::{Door, Trust};

@@ -54,6 +54,14 @@ pub(crate) fn tree_bytes(topic: &str) -> usize {
 /// How long a connection may take from its first byte to a complete CONNECT, and to be let in.
 pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(20);
 
+/// Authentication Data of one packet from a client, in bytes. A message of SCRAM is a user name and two nonces, a hundred
+/// bytes or two; strangers keep this much twice in the exchanges that they leave open.
+pub const AUTHENTICATION_DATA_BYTES_MAX: usize = 1_024;
+
+/// Packets from a client in one exchange of enhanced authentication. SCRAM needs two, and a third where CONNECT came
+/// without data; methods with tickets need some more.
+pub const AUTHENTICATION_STEPS_MAX: u8 = 8;
+
 /// Length of a Client Identifier in bytes: what a UTF-8 string of MQTT can carry.
 pub const CLIENT_ID_BYTES_MAX: usize = 65_535;
 

@@ -28,7 +28,7 @@ pub enum Trust {
 pub(crate) struct Link {
     pub door: Door,
     pub state: LinkState,
-    /// When its last packet came.
+    /// When its last packet came; in an exchange before CONNACK, when CONNECT came.
     pub heard_at: Instant,
     /// Where its silence stands in the timers.
     pub silence_at: Option<Instant>,
@@ -44,6 +44,8 @@ pub(crate) struct Link {
     /// QoS 2 messages taken from this connection and not released. Those of earlier connections do not count against
     /// our Receive Maximum: the quota is not kept across connections [5.0 §4.9].
     pub qos2_open: u16,
+    /// Only where CONNECT named an Authentication Method.
+    pub authentication: Option<Box<crate::authenticate::Authentication>>,
     /// Topic Aliases it introduced; the place is the alias minus one.
     #[allow(clippy::box_collection)] // a pointer for the many who have none
     pub aliases: Option<Box<Vec<Option<TopicNameBuf>>>>,
@@ -56,6 +58,8 @@ pub(crate) enum LinkState {
     New,
     /// Its credentials are being checked.
     AwaitingVerdict(Box<crate::connect::Login>),
+    /// It is asked to prove who it is by a method of its choice.
+    Authenticating(Box<crate::connect::Login>),
     /// It is a client: the session's key.
     Client(u32),
 }

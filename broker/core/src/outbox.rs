@@ -4,7 +4,7 @@ use std::fmt;
 
 use mqtt::{DecodeFault, ProtocolVersion, QoS};
 
-use crate::StoreOp;
+use crate::{AuthStep, StoreOp};
 
 /// One connection, numbered by the edge. The edge may use a number again once the core was told
 /// [`crate::Broker::closed`] or has said [`Outbox::close`].
@@ -36,6 +36,9 @@ pub trait Outbox {
     /// Asks whether `credentials` are right; the answer is [`crate::Broker::verdict`]. Until then nothing
     /// more from `link` may be handled.
     fn verify(&mut self, link: LinkId, credentials: Credentials<'_>);
+
+    /// Asks what a client's step of enhanced authentication comes to; the answer is [`crate::Broker::authenticated`].
+    fn authenticate(&mut self, link: LinkId, step: AuthStep<'_>);
 
     /// The link is over for the core: let leave what was sent, then close it.
     fn close(&mut self, link: LinkId);
@@ -210,6 +213,15 @@ pub enum Refusal {
     /// Its Maximum Packet Size is below our CONNACK.
     #[error("its maximum packet size has no room for our answer")]
     AnswerSize,
+    /// What it says in enhanced authentication is not what the method wants, or too much.
+    #[error("its authentication data cannot be used: {0}")]
+    AuthenticationData(&'static str),
+    /// Its enhanced authentication was not over in time.
+    #[error("its authentication took too long")]
+    Slow,
+    /// It broke the protocol in enhanced authentication.
+    #[error("{0}")]
+    Exchange(ClientFault),
 }
 
 /// How a connection ended.
@@ -233,6 +245,9 @@ pub enum End {
     /// The operator's rules no longer let it in.
     #[error("administrative action")]
     NoLongerAllowed,
+    /// It wanted to prove anew who it is, and could not.
+    #[error("not authorised")]
+    NotAuthenticated,
 }
 
 /// The client broke the protocol: its connection closes, and no other client notices.

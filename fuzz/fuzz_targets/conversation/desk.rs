@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::{
-    BACKLOG_BYTES_MAX, Credentials, Door, EdgeCounts, Event, LinkId, MemoryStore, Outbox, StoreOp, Trust,
+    AUTHENTICATION_DATA_BYTES_MAX, AuthStep, BACKLOG_BYTES_MAX, Credentials, Door, EdgeCounts, Event, LinkId, MemoryStore, Outbox, StoreOp, Trust,
 };
 use mqtt::{Packet, PacketId, ProtocolVersion, QoS, next_frame};
 
@@ -81,6 +81,11 @@ impl Line {
         let frame = next_frame(bytes, 0).expect("a packet").expect("a whole packet");
         assert_eq!(frame.len, bytes.len(), "one packet");
         let packet = Packet::decode(self.version, frame).expect("a packet of the client's version");
+        if let Packet::Auth(auth) = packet {
+            assert!(auth.properties.authentication_method().is_some(), "{packet:?}");
+            assert!(bytes.len() <= self.packet_bytes_max, "more than the client takes");
+            return;
+        }
         assert_eq!(matches!(packet, Packet::ConnAck(_)), !self.is_greeted, "CONNACK comes first, and once: {packet:?}");
         self.is_greeted = true;
         match packet {
@@ -138,6 +143,10 @@ impl Outbox for Desk {
     }
     fn verify(&mut self, link: LinkId, _: Credentials<'_>) {
         self.lines[link.0 as usize].awaits_verdict = true;
+    }
+    fn authenticate(&mut self, link: LinkId, step: AuthStep<'_>) {
+        assert!(!self.lines[link.0 as usize].is_over, "a step after the end");
+        assert!(step.data.is_none_or(|data| data.len() <= AUTHENTICATION_DATA_BYTES_MAX), "more than it may be");
     }
     fn close(&mut self, link: LinkId) {
         let line = &mut self.lines[link.0 as usize];

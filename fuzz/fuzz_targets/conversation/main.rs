@@ -12,7 +12,7 @@ mod words;
 
 use std::time::Duration;
 
-use broker_core::{Broker, Instant, LinkId, ListenerSettings, Refusal, Settings, Trust};
+use broker_core::{AuthAnswer, Broker, Instant, LinkId, ListenerSettings, Refusal, Settings, Trust};
 use desk::{Desk, LINKS};
 use libfuzzer_sys::fuzz_target;
 use mqtt::{Packet, QoS, next_frame};
@@ -99,7 +99,16 @@ impl World {
             39 => broker.set_settings(now, settings(script.take()), desk),
             40 => broker.dismiss(now, link, desk),
             41 => self.restarts(script.take() % 2 == 0),
-            _ => {}
+            // As with verdicts: late, never asked for, or about somebody else.
+            _ => {
+                let answer = match script.take() % 4 {
+                    0 => AuthAnswer::Continue { data: None },
+                    1 => AuthAnswer::Success { data: Some(b"signature"), username: "u" },
+                    2 => AuthAnswer::Success { data: None, username: "v" },
+                    _ => AuthAnswer::Failure { why: Refusal::Password, username: None },
+                };
+                broker.authenticated(now, link, answer, desk);
+            }
         }
         self.opens_what_ended();
     }

@@ -2,7 +2,7 @@
 //! Client Identifiers, so that what one client says concerns another.
 
 use mqtt::{
-    Ack, Connect, Disconnect, FiltersBuf, FiltersWithOptionsBuf, Packet, PacketId, Properties, PropertiesBuf, Property,
+    Ack, Auth, Connect, Disconnect, FiltersBuf, FiltersWithOptionsBuf, Packet, PacketId, Properties, PropertiesBuf, Property,
     ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscriptionOptions, TopicFilter, TopicName, Unsubscribe,
     Will,
 };
@@ -44,6 +44,7 @@ pub fn packet(kind: u32, line: &Line, script: &mut Script<'_>) -> Vec<u8> {
         4..=9 => publish(line.version, script),
         10..=13 => acknowledge(line, script),
         14..=17 => subscribe(line.version, script),
+        18 if script.0.first().is_some_and(|next| next & 0x80 != 0) => auth(line.version, script),
         18 => unsubscribe(line.version, script),
         19 => written(line.version, &Packet::PingReq),
         20 => disconnect(line.version, script),
@@ -113,6 +114,10 @@ fn connect(script: &mut Script<'_>) -> Vec<u8> {
         bytes.map(|bytes| properties.push(Property::MaximumPacketSize(bytes)));
         if more & 0x80 != 0 {
             properties.push(Property::TopicAliasMaximum(2));
+        }
+        // A method, for those who give no user name, and an expiry that says little.
+        if flags & 0x10 == 0 && more & 7 == 1 {
+            properties.push(Property::AuthenticationMethod("M"));
         }
     }
     let will = (flags & 8 != 0).then(|| (script.of(&TOPICS), script.take()));
@@ -212,6 +217,18 @@ fn unsubscribe(version: ProtocolVersion, script: &mut Script<'_>) -> Vec<u8> {
     filters.push(TopicFilter::new(script.of(&FILTERS)).expect("a topic filter"));
     let unsubscribe = Unsubscribe { packet_id: id(7), properties: NONE, filters: filters.as_filters() };
     written(version, &Packet::Unsubscribe(unsubscribe))
+}
+
+fn auth(version: ProtocolVersion, script: &mut Script<'_>) -> Vec<u8> {
+    let how = script.take();
+    let reasons = [ReasonCode::Success, ReasonCode::ContinueAuthentication, ReasonCode::ReAuthenticate];
+    let mut properties = PropertiesBuf::new();
+    properties.push(Property::AuthenticationMethod(if how & 4 == 0 { "M" } else { "N" }));
+    if how & 8 != 0 {
+        properties.push(Property::AuthenticationData(&[b'x'; 1_025][..if how & 16 == 0 { 1_024 } else { 1_025 }]));
+    }
+    let reason = reasons[usize::from(how & 3) % 3];
+    written(version, &Packet::Auth(Auth { reason, properties: properties.as_properties() }))
 }
 
 fn disconnect(version: ProtocolVersion, script: &mut Script<'_>) -> Vec<u8> {

@@ -4,6 +4,7 @@
 
 mod acknowledging;
 mod aliases;
+mod authenticating;
 mod clauses_answers;
 mod clauses_connect;
 mod clauses_deliver;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use acl::Acl;
 use broker_core::{
-    Broker, Credentials, Door, EdgeCounts, Event, Instant, LinkId, MemoryStore, Outbox, Refusal, Settings, StoreOp,
-    Trust,
+    AuthAnswer, AuthStep, Broker, Credentials, Door, EdgeCounts, Event, Instant, LinkId, MemoryStore, Outbox, Refusal,
+    Settings, StoreOp, Trust,
 };
 use mqtt::{
     Ack, Connect, Disconnect, FiltersBuf, FiltersWithOptionsBuf, Packet, PacketId, Properties, PropertiesBuf, Property,
@@ -40,6 +40,8 @@ pub(crate) struct Desk {
     pub users: BTreeMap<String, Vec<u8>>,
     pub told: Vec<String>,
     pub counts: EdgeCounts,
+    /// Steps of enhanced authentication that were asked about, in words.
+    pub asked: Vec<String>,
     batch: Vec<StoreOp>,
     verdicts: Vec<(LinkId, Result<(), Refusal>)>,
     made: u8,
@@ -99,6 +101,12 @@ impl Outbox for Desk {
         self.verdicts.push((link, if is_right { Ok(()) } else { Err(Refusal::Password) }));
     }
 
+    fn authenticate(&mut self, link: LinkId, step: AuthStep<'_>) {
+        let data = step.data.map_or("nothing".into(), String::from_utf8_lossy);
+        let begins = if step.begins { " begins" } else { "" };
+        self.asked.push(format!("{} {}{begins}: {data}", link.0, step.method));
+    }
+
     fn close(&mut self, link: LinkId) {
         if let Some(line) = self.lines.get_mut(&link) {
             line.is_closed = true;
@@ -155,6 +163,7 @@ pub(crate) struct Hello<'a> {
     pub packet_bytes_max: Option<u32>,
     pub aliases_max: Option<u16>,
     pub method: Option<&'a str>,
+    pub data: Option<&'a str>,
     pub will: Option<Testament<'a>>,
     pub trust: Trust,
     pub listener: u16,
@@ -188,6 +197,7 @@ pub(crate) fn hello(version: ProtocolVersion, id: &str) -> Hello<'_> {
         packet_bytes_max: None,
         aliases_max: None,
         method: None,
+        data: None,
         will: None,
         trust: Trust::Stranger,
         listener: 0,
@@ -270,6 +280,7 @@ impl World {
             hello.packet_bytes_max.map(|n| properties.push(Property::MaximumPacketSize(n)));
             hello.aliases_max.map(|n| properties.push(Property::TopicAliasMaximum(n)));
             hello.method.map(|m| properties.push(Property::AuthenticationMethod(m)));
+            hello.data.map(|d| properties.push(Property::AuthenticationData(d.as_bytes())));
             hello.will.map(|w| will_properties.push(Property::WillDelayInterval(w.delay_s)));
         }
         let will = hello.will.map(|will| Will {
@@ -369,6 +380,12 @@ impl World {
         if !self.desk.commits_wait {
             self.desk.commit();
         }
+    }
+
+    /// The edge's answer to a step of enhanced authentication.
+    pub(crate) fn answer(&mut self, link: LinkId, answer: AuthAnswer<'_>) {
+        self.broker.authenticated(self.now, link, answer, &mut self.desk);
+        self.settle();
     }
 
     pub(crate) fn set_acl(&mut self, rules: &str) {
@@ -528,7 +545,7 @@ pub(crate) fn words(version: ProtocolVersion, bytes: &[u8]) -> String {
         Packet::ConnAck(p) => {
             let present = if p.session_present { " present" } else { "" };
             let code = if version.is_v5() { p.reason.as_u8() } else { p.reason.v3_return_code() };
-            format!("CONNACK {code:#04x}{present}{}", reason_words(p.properties))
+            format!("CONNACK {code:#04x}{present}{}{}", authentication(p.properties), reason_words(p.properties))
         }
         Packet::Publish(p) => {
             let topic = p.topic.map_or("", TopicName::as_str);
@@ -557,8 +574,23 @@ pub(crate) fn words(version: ProtocolVersion, bytes: &[u8]) -> String {
         Packet::UnsubAck(p) => format!("UNSUBACK {} {}", p.packet_id, codes(p.reasons)),
         Packet::PingResp => "PINGRESP".to_owned(),
         Packet::Disconnect(p) => format!("DISCONNECT {:#04x}{}", p.reason.as_u8(), reason_words(p.properties)),
+        Packet::Auth(p) => {
+            let others = p.properties.iter().filter(|property| {
+                !matches!(property, Property::AuthenticationMethod(_) | Property::AuthenticationData(_))
+            });
+            let others: String = others.map(|property| format!(" {property:?}")).collect();
+            format!("AUTH {:#04x}{}{others}", p.reason.as_u8(), authentication(p.properties))
+        }
         other => format!("not a server's packet: {other:?}"),
     }
+}
+
+fn authentication(properties: Properties<'_>) -> String {
+    let mut words = properties.authentication_method().map_or(String::new(), |method| format!(" {method}"));
+    if let Some(data) = properties.authentication_data() {
+        let _ = write!(words, ": {}", String::from_utf8_lossy(data));
+    }
+    words
 }
 
 fn ack_words(name: &str, ack: Ack<'_>) -> String {
