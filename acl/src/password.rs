@@ -31,8 +31,9 @@ pub const PBKDF2_ITERATIONS_DEFAULT: u32 = 1_000;
 /// Iterations of `$scram-sha-256$`, at least: what RFC 7677 §4 asks for, and clients insist on.
 pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
 
-/// Iterations of `$scram-sha-256$` where none are asked for: what OWASP advises for PBKDF2 with SHA-256 (2023). A
-/// quarter of a second of one core, the client's at each login; a microcontroller wants fewer.
+/// Iterations of `$scram-sha-256$` where none are asked for: what OWASP advises for PBKDF2 with SHA-256 (2023),
+/// and about the tenth of a second of RFC 7677 §4 where the processor has SHA instructions. It is the client's time, at
+/// each login; a microcontroller wants fewer.
 pub const SCRAM_ITERATIONS_DEFAULT: u32 = 600_000;
 
 /// Memory that verifying one argon2id hash may take: 256 MiB. mosquitto 2.1 asks for 46 MiB.

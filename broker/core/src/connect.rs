@@ -381,7 +381,6 @@ const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
     Some(match why {
         // mosquitto answers both with "not authorised", which tells a guesser nothing.
         Refusal::Anonymous | Refusal::Password | Refusal::AuthenticationData(_) => ReasonCode::NotAuthorized,
-        Refusal::Slow => return None,
         Refusal::Exchange(fault) => fault.reason(),
         Refusal::Busy => ReasonCode::ServerUnavailable,
         Refusal::Version => ReasonCode::UnsupportedProtocolVersion,
@@ -392,8 +391,8 @@ const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
         Refusal::WillSize if !version.is_v5() => ReasonCode::NotAuthorized,
         Refusal::WillSize => ReasonCode::PacketTooLarge,
         Refusal::Method => ReasonCode::BadAuthenticationMethod,
-        // A client that takes no CONNACK is sent none [5.0 MQTT-3.1.2-24].
-        Refusal::AnswerSize => return None,
+        // A client that takes no CONNACK is sent none [5.0 MQTT-3.1.2-24]; nor is one that was too slow, of whatever kind.
+        Refusal::AnswerSize | Refusal::Slow => return None,
     })
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker_core::{
-    AUTHENTICATION_DATA_BYTES_MAX, AuthStep, BACKLOG_BYTES_MAX, Credentials, Door, EdgeCounts, Event, LinkId, MemoryStore, Outbox, StoreOp, Trust,
+    AUTHENTICATION_DATA_BYTES_MAX, AuthStep, BACKLOG_BYTES_MAX, Credentials, Door, EdgeCounts, Event, LinkId,
+    MemoryStore, Outbox, StoreOp, Trust,
 };
 use mqtt::{Packet, PacketId, ProtocolVersion, QoS, next_frame};
 

@@ -178,7 +178,8 @@ impl World {
         self.waits(Duration::from_millis(WAITS_MS[7]));
         // Sessions that never end do when their client says so.
         let ids: Vec<_> = self.desk.store.sessions().map(|(_, session)| session.client_id.clone()).collect();
-        let topics: Vec<_> = self.desk.store.retained().map(|(message, _)| message.topic().as_str().to_owned()).collect();
+        let topics: Vec<_> =
+            self.desk.store.retained().map(|(message, _)| message.topic().as_str().to_owned()).collect();
         let link = LinkId(LINKS - 1);
         for id in &ids {
             self.opens(link);

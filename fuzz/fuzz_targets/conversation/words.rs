@@ -2,9 +2,9 @@
 //! Client Identifiers, so that what one client says concerns another.
 
 use mqtt::{
-    Ack, Auth, Connect, Disconnect, FiltersBuf, FiltersWithOptionsBuf, Packet, PacketId, Properties, PropertiesBuf, Property,
-    ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscriptionOptions, TopicFilter, TopicName, Unsubscribe,
-    Will,
+    Ack, Auth, Connect, Disconnect, FiltersBuf, FiltersWithOptionsBuf, Packet, PacketId, Properties, PropertiesBuf,
+    Property, ProtocolVersion, Publish, QoS, ReasonCode, Subscribe, SubscriptionOptions, TopicFilter, TopicName,
+    Unsubscribe, Will,
 };
 
 use crate::desk::Line;
