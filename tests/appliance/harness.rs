@@ -162,8 +162,17 @@ impl Appliance {
 
     /// Resident memory in KiB, as the kernel counts it.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// Virtual memory in KiB: what was asked for, whether it was ever touched or not.
+    pub(crate) fn virtual_kib(&self) -> u64 {
+        self.status_kib("VmSize:")
+    }
+
+    fn status_kib(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it lives");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS is there");
+        let line = status.lines().find(|line| line.starts_with(field)).expect("the field is there");
         line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number of kB")
     }
 }

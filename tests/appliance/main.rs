@@ -5,6 +5,7 @@ mod mosquitto;
 #[path = "../plain_client/mod.rs"]
 mod plain_client;
 
+mod attacks;
 mod clients;
 mod folder;
 mod guide;

@@ -54,14 +54,6 @@ fn whoever_takes_over_is_let_in_and_the_other_gets_what_was_queued_before_the_en
 }
 
 #[test]
-fn a_second_connect_ends_the_connection() {
-    let broker = start();
-    let mut client = broker.client("twice");
-    client.say(&connect("twice", 0));
-    client.expect_end();
-}
-
-#[test]
 fn a_broker_that_stops_lets_leave_what_waits_for_its_clients() {
     let broker = start();
     let mut slow = broker.knock();
