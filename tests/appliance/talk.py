@@ -120,15 +120,22 @@ class Client:
         return True
 
     def leave(self, **more):
-        """Returns when paho has closed its end, which is before the broker has read the DISCONNECT: what another
-        client does next may come to the broker first. Where that would tell, `unsubscribe`, which is answered."""
+        """Returns when the broker has closed the connection: it has read the DISCONNECT before what others send now."""
+        # paho closes its end at once; while there is another, the connection is not lost but ended by the broker.
+        connection = self.paho.socket().dup()
         self.paho.disconnect(**more)
-        self.ends.get(timeout=PATIENCE)
-        self.paho.loop_stop()
+        self.end()
+        connection.settimeout(PATIENCE)
+        with connection:
+            while connection.recv(4096):
+                pass
 
     def vanish(self):
-        """The connection is lost without a DISCONNECT."""
-        self.paho.socket().shutdown(socket.SHUT_RDWR)
+        """The connection is lost without a DISCONNECT; the broker has seen it when this returns."""
+        self.paho.socket().shutdown(socket.SHUT_WR)
+        self.end()
+
+    def end(self):
         self.ends.get(timeout=PATIENCE)
         self.paho.loop_stop()
 
