@@ -120,14 +120,14 @@ fn client_identifiers_of_up_to_23_letters_and_digits_are_accepted() {
 #[test]
 fn a_client_without_an_identifier_is_given_one_that_no_other_has() {
     // [3.1.1 MQTT-3.1.3-6; 5.0 MQTT-3.1.3-6, MQTT-3.1.3-7, MQTT-3.2.2-16]
-    for version in [V311, V5] {
+    for hello in [hello(V311, ""), hello(V5, ""), durable(V5, "")] {
         let mut world = World::new();
-        let links = [(); 3].map(|()| world.knock(hello(version, "")));
+        let links = [(); 3].map(|()| world.knock(hello));
         let ids: Vec<_> = world.broker.clients().map(|(link, id, _)| (link, id.to_owned())).collect();
         for (link, (named, id)) in links.into_iter().zip(&ids) {
             assert_eq!((link, id.is_empty()), (*named, false));
             assert_eq!(ids.iter().filter(|(_, other)| other == id).count(), 1, "{ids:?}");
-            if version == V5 {
+            if hello.version == V5 {
                 let told = connack_says(&world, link, |property| match property {
                     Property::AssignedClientIdentifier(id) => Some(id.to_owned()),
                     _ => None,
