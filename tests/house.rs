@@ -87,7 +87,8 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         CLIENT_ID_BYTES_MAX TOPIC_ALIASES_MAX READ_BYTES STRANGER_PACKET_BYTES_MAX STRANGERS_MAX STRANGERS_BYTES_MAX
         TLS_READS_MAX REPLY_BYTES_MAX ACCEPTS_PER_TURN_MAX LINGER_TIME_MAX ACCEPT_REST LOGINS_WAITING_MAX
         LOGINS_WAITING_PER_NETWORK_MAX LOGINS_WAITING_BYTES_MAX LOGINS_REMEMBERED_MAX LOGIN_REMEMBERED
-        KNOCKS_REMEMBERED_MAX KNOCK_QUIET SPARE_BUFFERS_MAX SPARE_BUFFER_BYTES_MAX
+        KNOCKS_REMEMBERED_MAX KNOCK_QUIET SPARE_BUFFERS_MAX SPARE_BUFFER_BYTES_MAX AUTHENTICATION_DATA_BYTES_MAX
+        AUTHENTICATION_STEPS_MAX EXCHANGES_BYTES_MAX
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));
@@ -106,6 +107,12 @@ impl From<usize> for Value {
 
 impl From<u32> for Value {
     fn from(number: u32) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<u8> for Value {
+    fn from(number: u8) -> Self {
         Self(number.to_string())
     }
 }

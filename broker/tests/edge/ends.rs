@@ -2,7 +2,7 @@
 
 use std::net::Shutdown;
 
-use crate::client::{connect, connect_v5, connect_with_will, login, packet, publish, start, start_with_password, text};
+use crate::client::{connect_v5, connect_with_will, login, packet, publish, start, start_with_password, text};
 
 #[test]
 fn an_end_that_comes_together_with_the_last_words_is_noticed_at_once() {

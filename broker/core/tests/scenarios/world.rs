@@ -578,8 +578,11 @@ pub(crate) fn words(version: ProtocolVersion, bytes: &[u8]) -> String {
             let others = p.properties.iter().filter(|property| {
                 !matches!(property, Property::AuthenticationMethod(_) | Property::AuthenticationData(_))
             });
-            let others: String = others.map(|property| format!(" {property:?}")).collect();
-            format!("AUTH {:#04x}{}{others}", p.reason.as_u8(), authentication(p.properties))
+            let mut words = format!("AUTH {:#04x}{}", p.reason.as_u8(), authentication(p.properties));
+            for property in others {
+                let _ = write!(words, " {property:?}");
+            }
+            words
         }
         other => format!("not a server's packet: {other:?}"),
     }
