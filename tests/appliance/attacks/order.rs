@@ -94,7 +94,7 @@ fn reserved_flags_are_malformed_on_every_packet_type() {
             let bytes = [&[connect[0] | flags], &connect[1..]].concat();
             siege.ends_a_stranger(&bytes, &format!("{version}: CONNECT with flags {flags:#x}"));
             // PUBLISH has flags of its own; all that is forbidden of them is QoS 3, and DUP with QoS 0.
-            if flags & 6 == 6 || flags & 14 == 8 {
+            if flags & 0b0110 == 0b0110 || flags & 0b1110 == 0b1000 {
                 let mut bytes = publish(version, "t", &[]);
                 bytes[0] = 0x30 | flags;
                 siege.ends_a_client(version, &bytes, 0x81, &format!("{version}: PUBLISH with flags {flags:#x}"));
