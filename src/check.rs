@@ -68,11 +68,11 @@ pub(crate) fn main(args: &CheckArgs) -> ExitCode {
     if let Some(path) = args.toml.clone().or_else(|| beside.exists().then_some(beside)) {
         check_toml(&path, &mut findings);
     }
-    print(&findings);
+    print(&findings, &args.config);
     if findings.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(crate::run::BAD_CONFIGURATION) }
 }
 
-fn print(findings: &Findings) {
+fn print(findings: &Findings, config: &Path) {
     for (kind, messages) in [("error", &findings.errors), ("warning", &findings.warnings)] {
         for message in messages {
             screen::line(format_args!("{kind}: {}", message.replace('\n', "\n    ")));
@@ -80,7 +80,12 @@ fn print(findings: &Findings) {
     }
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     match (findings.errors.len(), findings.warnings.len()) {
-        (0, 0) => screen::line("No errors, nothing unwise. Start it with: nightjar run -c FILE"),
+        (0, 0) => {
+            screen::line(format_args!(
+                "No errors, nothing unwise. Start it with: nightjar run -c {}",
+                config.display()
+            ));
+        }
         (0, warnings) => screen::line(format_args!("No errors, {}: it can be started.", count(warnings, "warning"))),
         (errors, warnings) => screen::line(format_args!("{}, {}.", count(errors, "error"), count(warnings, "warning"))),
     }

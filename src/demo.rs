@@ -57,7 +57,9 @@ pub(crate) fn main(args: &DemoArgs) -> ExitCode {
         Ok(Some(running)) => running,
         Ok(None) => return ExitCode::SUCCESS,
         Err(status) => {
-            eprintln!("Choose another port with:  make run PORT=1884   or   nightjar demo --port 1884");
+            if !is_free(args.port) {
+                eprintln!("Choose another port with:  make run PORT=1884   or   nightjar demo --port 1884");
+            }
             return ExitCode::from(status);
         }
     };
@@ -212,4 +214,9 @@ fn show_reports(mut stream: UnixStream) -> io::Result<()> {
     }
     screen::line("\n  … and so on. Ctrl-C ends it.");
     Ok(())
+}
+
+/// Whether no other program has the port.
+fn is_free(port: u16) -> bool {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
 }

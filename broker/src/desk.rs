@@ -126,8 +126,9 @@ impl Desk {
 
     /// A complaint about a stranger, once per address, kind and minute.
     pub(crate) fn complain(&mut self, at: u32, kind: &'static str, what: &str) {
-        let Some(peer) = self.connections.get(at as usize).and_then(|connection| connection.peer) else { return };
-        let Some(held_back) = self.knocks.tell(self.now, peer.ip(), kind) else { return };
+        let Some(connection) = self.connections.get(at as usize) else { return };
+        let (Some(peer), listener) = (connection.peer, connection.listener) else { return };
+        let Some(held_back) = self.knocks.tell(self.now, peer.ip(), listener, kind) else { return };
         if held_back == 0 {
             tracing::warn!(target: "warning", "{} {what}", peer.ip());
         } else {
@@ -137,7 +138,7 @@ impl Desk {
 
     /// Says something that is nobody's in particular, once a minute; `say` gets how often it was not said.
     pub(crate) fn say_seldom(&mut self, kind: &'static str, say: impl FnOnce(u32)) {
-        if let Some(more) = self.knocks.tell(self.now, IpAddr::V4(Ipv4Addr::UNSPECIFIED), kind) {
+        if let Some(more) = self.knocks.tell(self.now, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0, kind) {
             say(more);
         }
     }

@@ -184,7 +184,7 @@ impl Reactor {
                     let is_all_full =
                         self.connections_max.is_some_and(|most| self.connected.iter().sum::<u32>() >= most);
                     if is_full || is_all_full {
-                        self.desk.knocks.tell(self.desk.now, peer.ip(), "full").inspect(|_| {
+                        self.desk.knocks.tell(self.desk.now, peer.ip(), listener, "full").inspect(|_| {
                             tracing::info!(target: "notice",
                                 "Client connection from {} denied: max_connections exceeded.", peer.ip());
                         });

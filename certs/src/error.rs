@@ -103,7 +103,7 @@ pub enum CertError {
     NotACertificate {
         /// The section.
         at: Place,
-        /// The parser's words.
+        /// What is wrong with it.
         cause: String,
     },
     /// A key that is encrypted.

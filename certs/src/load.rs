@@ -80,9 +80,13 @@ fn certificate(at: &Place, der: &[u8]) -> Result<CertificateDer<'static>, CertEr
             at: at.clone(),
             cause: format!("{} bytes too many at its end", rest.len()),
         }),
-        Err(cause) => Err(match private_key_form(der) {
+        // What the parser says of it is in the parser's own words.
+        Err(_) => Err(match private_key_form(der) {
             Some(form) => CertError::KeyUnderCertificateMarkers { at: at.clone(), form },
-            None => CertError::NotACertificate { at: at.clone(), cause: cause.to_string() },
+            None => CertError::NotACertificate {
+                at: at.clone(),
+                cause: "its bytes are not those of an X.509 certificate, or are cut off".to_owned(),
+            },
         }),
     }
 }

@@ -602,7 +602,9 @@ fn check_tells_several_errors_at_once_and_the_guides_traps() {
     assert!(made.status.success());
     let checked = nightjar(&["check", "-c", &folder.at("good/mosquitto.conf")]);
     assert_eq!(checked.status.code(), Some(0));
-    assert_eq!(text(&checked.stdout), "No errors, nothing unwise. Start it with: nightjar run -c FILE\n");
+    let wanted =
+        format!("No errors, nothing unwise. Start it with: nightjar run -c {}\n", folder.at("good/mosquitto.conf"));
+    assert_eq!(text(&checked.stdout), wanted);
     let pskfile = folder.path().join("good/pskfile");
     readable_by_all(&pskfile);
     let checked = nightjar(&["check", "-c", &folder.at("good/mosquitto.conf")]);
