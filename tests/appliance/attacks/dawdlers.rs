@@ -1,10 +1,11 @@
 //! Clients that say nothing, or never come to an end.
 
 use std::io::Read as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::siege::Siege;
 use super::wire::{Connect, VERSIONS};
+use crate::harness::PATIENCE;
 
 #[test]
 fn a_client_that_says_nothing_is_let_go_after_one_and_a_half_keep_alives() {
@@ -31,7 +32,9 @@ fn a_packet_in_drops_does_not_keep_a_client_alive() {
         client.stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a time limit");
         client.says(b"\x30\x90\x4E\x00\x01t");
         let mut heard = Vec::new();
+        let end = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < end, "{what}");
             client.says(b"x");
             let mut bytes = [0; 64];
             match client.stream.read(&mut bytes) {

@@ -60,7 +60,7 @@ fn what_only_a_broker_says_is_a_protocol_error() {
             (packet(0x90, &[&[0, 7], &none, &[0]]), "SUBACK"),
             (packet(0xB0, &[&[0, 7], &none, if version == 5 { &[0] } else { &[] }]), "UNSUBACK"),
             (vec![0xD0, 0], "PINGRESP"),
-            // Nobody who did not begin with a method may say it [5.0 MQTT-4.12.0-6].
+            // Nobody who did not begin with a method may say it [5.0 MQTT-4.12.0-7].
             (vec![0xF0, 0], "AUTH"),
         ] {
             siege.ends_a_client(version, &bytes, 0x82, &format!("{version}: {what} from a client"));

@@ -56,7 +56,7 @@ fn a_will_to_the_brokers_own_topics_is_never_published() {
 
 #[test]
 fn a_will_that_would_come_after_its_session_comes_with_its_end() {
-    // [5.0 MQTT-3.1.3-9]: the earlier of the two counts. That both are counted from the same clock is the core's test.
+    // [5.0 §3.1.3.2.2]: the earlier of the two counts. That both are counted from the same clock is the core's test.
     let mut siege = Siege::begin();
     let mut watcher = siege.client_who(&Connect::new(5, "watcher"));
     watcher.is_answered(&subscribe(5, &[(b"w", 0)], &[]), &suback(5, &[0]), "the watcher");
