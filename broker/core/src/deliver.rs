@@ -163,12 +163,20 @@ impl Broker {
         self.pump(now, key, out);
     }
 
-    /// Takes from a session's queue what its user may not read any more.
+    /// Takes from a session what its user may not read any more: what waits, and what is still to be sent again.
     pub(crate) fn revoke(&mut self, key: u32, out: &mut impl Outbox) {
         let Self { sessions, acl, stats, .. } = self;
         let Some(session) = sessions.get_mut(key as usize) else { return };
         let Some(mut outgoing) = session.outgoing.take() else { return };
         let client = session.as_client();
+        let mut repeated = outgoing.in_flight.len() - outgoing.to_repeat;
+        while let Some(held) = outgoing.in_flight.get(repeated).filter(|_| session.on.is_some()) {
+            if held.released || acl.may_receive(client, held.queued.message.topic()).is_some() {
+                repeated += 1;
+            } else if let Some(held) = outgoing.take_in_flight(repeated) {
+                done(session, &held.queued, out);
+            }
+        }
         for queued in outgoing.take_waiting(|queued| acl.may_receive(client, queued.message.topic()).is_none()) {
             stats.publishes_dropped += 1;
             done(session, &queued, out);

@@ -308,6 +308,25 @@ fn more_topics_than_are_remembered_are_routed_all_the_same() {
 }
 
 #[test]
+fn rules_that_take_a_right_away_take_what_is_still_to_come_again_too() {
+    let mut world = World::new();
+    let b = world.connect(durable(V5, "b"));
+    world.wants(b, "#", 1);
+    let a = world.connect(hello(V311, "a"));
+    for topic in ["x", "y", "x"] {
+        world.publish(a, 1, 9, topic, topic);
+    }
+    world.lose(b);
+    let b = world.connect_again(Hello { window: Some(1), ..durable(V5, "b") });
+    assert_eq!(world.heard(b), ["PUBLISH x x q1 id1 dup"]);
+    world.set_acl("topic deny y\ntopic readwrite #\n");
+    world.puback(b, 1);
+    assert_eq!(world.heard(b), ["PUBLISH x x q1 id3 dup"]);
+    world.puback(b, 3);
+    assert_eq!(world.desk.store.sessions().next().unwrap().1.messages.len(), 0);
+}
+
+#[test]
 fn rules_that_take_a_right_away_take_the_waiting_messages_too() {
     let mut world = World::new();
     let b = world.connect(durable(V311, "b"));
