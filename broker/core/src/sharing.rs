@@ -67,6 +67,10 @@ impl Broker {
     /// Gives messages that were for a member of a group to others of it, in their order.
     pub(crate) fn hand_on(&mut self, now: Instant, messages: Vec<Queued>, out: &mut impl Outbox) {
         for queued in messages {
+            if queued.message.expires_at().is_some_and(|at| at <= now) {
+                self.stats.publishes_expired += 1;
+                continue;
+            }
             let topic = queued.message.topic();
             let Some(share) = queued.share.as_deref().and_then(|share| TopicFilter::new(share).ok()) else { continue };
             let Some(group) = self.subscriptions.group(share) else { continue };

@@ -1,7 +1,7 @@
 //! Shared subscriptions: who gets a message, and who gets it when that one is lost.
 
 use broker_core::{BACKLOG_BYTES_MAX, LinkId};
-use mqtt::{Packet, ReasonCode, SubscriptionOptions};
+use mqtt::{Packet, PropertiesBuf, Property, ReasonCode, SubscriptionOptions};
 
 use crate::world::*;
 
@@ -50,6 +50,25 @@ fn a_message_goes_to_one_member_and_messages_go_round() {
             "a group of its own, and no group"
         );
     }
+}
+
+#[test]
+fn a_message_that_has_expired_is_not_handed_on() {
+    // [5.0 MQTT-3.3.2-5]
+    let mut world = World::new();
+    let a = world.connect(Hello { window: Some(1), ..durable(V5, "a") });
+    world.wants(a, SHARED, 1);
+    let publisher = world.connect(hello(V5, "publisher"));
+    let mut properties = PropertiesBuf::new();
+    properties.push(Property::MessageExpiryInterval(10));
+    world.publishes(publisher, 1, 1, "t/x", "lasts", false, &PropertiesBuf::new());
+    world.publishes(publisher, 1, 2, "t/x", "expires", false, &properties);
+    let b = world.connect(hello(V5, "b"));
+    world.wants(b, SHARED, 1);
+    world.pass_s(10);
+    world.lose(a);
+    assert_eq!(world.heard(b), [""; 0]);
+    assert_eq!(world.broker.stats().publishes_expired, 1);
 }
 
 #[test]
