@@ -276,7 +276,10 @@ impl Courier<'_> {
             let mut packet = frame.to_vec();
             packet[0] |= 0b1000;
             self.stats.sent_publish(held.queued.message.payload());
-            hand_over(on, held.queued.qos, held.queued.is_stored, &packet, out);
+            // Not what was stored before the session became one that ends with its connection: what is new is not stored
+            // there, does not wait, and would overtake it.
+            let is_stored = held.queued.is_stored && session.expiry.is_durable();
+            hand_over(on, held.queued.qos, is_stored, &packet, out);
         } else if let Some(held) = outgoing.take_in_flight(place) {
             // This connection takes less than the one before: the message must not stand in the window for ever.
             self.stats.publishes_dropped += 1;

@@ -180,6 +180,23 @@ fn messages_of_a_restored_session_keep_the_order_in_which_they_were_sent() {
 }
 
 #[test]
+fn what_comes_again_is_not_overtaken_where_a_session_no_longer_outlasts_its_connection() {
+    // [5.0 MQTT-4.6.0-2]: what is new is not stored there and does not wait; so what was stored must not wait either.
+    let mut world = World::new();
+    let b = world.connect(durable(V5, "b"));
+    world.wants(b, "t", 2);
+    let a = world.connect(hello(V5, "a"));
+    world.publish(a, 1, 1, "t", "first");
+    world.publish(a, 2, 2, "t", "old");
+    world.lose(b);
+    let b = world.connect_again(Hello { clean: false, window: Some(1), ..hello(V5, "b") });
+    assert_eq!(world.heard(b), ["PUBLISH t first q1 id1 dup"]);
+    world.desk.commits_wait = true;
+    world.puback(b, 1);
+    assert_eq!(world.heard(b), ["PUBLISH t old q2 id2 dup"]);
+}
+
+#[test]
 fn a_restored_session_ends_when_its_time_is_over() {
     let mut world = World::new();
     world.connect(Hello { expiry_s: Some(60), ..durable(V5, "b") });
