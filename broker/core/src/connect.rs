@@ -261,9 +261,12 @@ impl Broker {
         self.timers.unset(self.sessions[key as usize].ends_at.take(), Due::SessionEnd(key));
         self.timers.unset(self.sessions[key as usize].will_at.take(), Due::Will(key));
         self.set_expiry(key, login.expiry, another_user, out);
-        if session_present && another_user {
-            // The rules may say something else for this user.
-            self.routes.changed();
+        if session_present {
+            if another_user {
+                // The rules may say something else for this user.
+                self.routes.changed();
+            }
+            // Or for what was queued before the process began.
             self.revoke(key, out);
         }
         self.begin_listening(now, link, key, login.keep_alive_s);

@@ -180,6 +180,17 @@ fn messages_of_a_restored_session_keep_the_order_in_which_they_were_sent() {
 }
 
 #[test]
+fn a_right_that_was_taken_away_while_no_broker_ran_counts_for_what_was_queued() {
+    let (mut world, a) = kept();
+    world.publish(a, 1, 1, "t", "x");
+    let rules = acl::Acl::parse(b"topic deny t\ntopic readwrite #\n").unwrap();
+    let mut world = world.restart(open_settings(), rules);
+    let b = world.connect_again(durable(V311, "b"));
+    assert_eq!(world.heard(b), [""; 0]);
+    assert_eq!(world.desk.store.sessions().map(|(_, session)| session.messages.len()).sum::<usize>(), 0);
+}
+
+#[test]
 fn what_comes_again_is_not_overtaken_where_a_session_no_longer_outlasts_its_connection() {
     // [5.0 MQTT-4.6.0-2]: what is new is not stored there and does not wait; so what was stored must not wait either.
     let mut world = World::new();
