@@ -231,6 +231,7 @@ impl Broker {
             return;
         }
         let held = self.by_client_id.get(&login.client_id).copied();
+        let was_durable = held.is_some_and(|key| self.sessions[key as usize].expiry.is_durable());
         if let Some(key) = held {
             self.take_over(now, key, &login, out);
         }
@@ -280,7 +281,8 @@ impl Broker {
         });
         // 3.1 has no such flag.
         ack.session_present = session_present && version != ProtocolVersion::V31;
-        let promises = login.expiry.is_durable();
+        // That an older session has ended is promised too: it must not come back with what it had.
+        let promises = was_durable || login.expiry.is_durable();
         self.acknowledge(link, &Packet::ConnAck(ack), promises, out);
         if session_present {
             self.resume(now, key, out);

@@ -180,6 +180,22 @@ fn messages_of_a_restored_session_keep_the_order_in_which_they_were_sent() {
 }
 
 #[test]
+fn a_clean_session_is_promised_where_an_older_one_ends_for_it() {
+    // [3.1.1 MQTT-3.1.2-6, 5.0 MQTT-3.1.2-4]: what was discarded must not be there again after a restart.
+    for version in [V311, V5] {
+        let mut world = World::new();
+        let b = world.connect(durable(version, "b"));
+        world.lose(b);
+        world.desk.commits_wait = true;
+        let b = world.knock(hello(version, "b"));
+        assert_eq!(world.heard(b), [""; 0]);
+        world.commit();
+        assert_eq!(world.heard(b), ["CONNACK 0x00"]);
+        assert_eq!(world.desk.store.sessions().count(), 0);
+    }
+}
+
+#[test]
 fn a_right_that_was_taken_away_while_no_broker_ran_counts_for_what_was_queued() {
     let (mut world, a) = kept();
     world.publish(a, 1, 1, "t", "x");
