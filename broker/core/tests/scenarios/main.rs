@@ -18,7 +18,6 @@ mod publishing;
 mod reason_strings;
 mod retaining;
 mod sharing;
-mod simulation;
 mod subscribing;
 mod sys;
 mod wills;
