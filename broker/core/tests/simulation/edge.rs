@@ -130,6 +130,10 @@ impl Outbox for Edge {
         self.batch.push(op);
     }
 
+    fn authenticate(&mut self, link: LinkId, _: broker_core::AuthStep<'_>) {
+        panic!("{link:?} came with a method, and no client of this world does");
+    }
+
     fn verify(&mut self, link: LinkId, credentials: Credentials<'_>) {
         let is_right = credentials.password == Some(b"right");
         self.verdicts.push((link, if is_right { Ok(()) } else { Err(Refusal::Password) }));
