@@ -40,7 +40,7 @@ impl Courier<'_> {
                 // Not before those that wait: each QoS of a topic has its order [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-5].
                 Some(_) if session.outgoing.as_ref().is_some_and(|outgoing| outgoing.queued_qos0 > 0) => {}
                 Some(on) => {
-                    self.send_qos0(session, on, item, retain, &wanted.identifiers, out);
+                    self.send_qos0(session, on, item, retain, wanted.identifiers, out);
                     return false;
                 }
                 None if !self.settings.queue_qos0_messages => return false,
@@ -56,7 +56,7 @@ impl Courier<'_> {
             qos,
             retain,
             is_retained: false,
-            identifiers: wanted.identifiers,
+            identifiers: Identifiers::from(wanted.identifiers),
             share: wanted.share.cloned(),
         };
         let outgoing = session.outgoing.get_or_insert_default();
@@ -126,7 +126,7 @@ impl Courier<'_> {
         on: Online,
         item: &Item<'_>,
         retain: bool,
-        identifiers: &Identifiers,
+        identifiers: &[u32],
         out: &mut impl Outbox,
     ) {
         let alias = session.aliases.as_deref().map_or(Alias::None, |aliases| aliases.of(item.topic));
@@ -152,7 +152,7 @@ impl Courier<'_> {
             Alias::Introduced(_) if is_durable && queued.qos == QoS::ExactlyOnce => Alias::None,
             alias => alias,
         };
-        let shape = shape(on, queued.qos, queued.retain, &queued.identifiers, alias);
+        let shape = shape(on, queued.qos, queued.retain, queued.identifiers.as_slice(), alias);
         let frame = self.frames.get(&queued.message.item(), shape, Some(id), self.now);
         let Some(frame) = frame.filter(|frame| on.takes(frame)) else {
             // Too large for this client: it is skipped, as if it had been delivered [5.0 MQTT-3.1.2-25].
@@ -218,7 +218,7 @@ impl Courier<'_> {
 
     fn send_waiting(&mut self, session: &mut Session, on: Online, queued: Queued, out: &mut impl Outbox) {
         if queued.qos == QoS::AtMostOnce {
-            self.send_qos0(session, on, &queued.message.item(), queued.retain, &queued.identifiers, out);
+            self.send_qos0(session, on, &queued.message.item(), queued.retain, queued.identifiers.as_slice(), out);
             done(session, &queued, out);
         } else {
             self.send_tracked(session, on, queued, out);
@@ -269,7 +269,7 @@ impl Courier<'_> {
         }
         self.frames.begin();
         let queued = &held.queued;
-        let shape = shape(on, queued.qos, queued.retain, &queued.identifiers, Alias::None);
+        let shape = shape(on, queued.qos, queued.retain, queued.identifiers.as_slice(), Alias::None);
         let frame = self.frames.get(&queued.message.item(), shape, Some(held.id), self.now);
         if let Some(frame) = frame.filter(|frame| on.takes(frame)) {
             outgoing.to_repeat -= 1;
@@ -311,8 +311,8 @@ fn stored(queued: &Queued, sent_as: Option<mqtt::PacketId>) -> StoredMessage {
     }
 }
 
-fn shape(on: Online, qos: QoS, retain: bool, identifiers: &Identifiers, alias: Alias) -> Shape<'_> {
-    let identifiers = if on.version.is_v5() { identifiers.as_slice() } else { &[] };
+fn shape(on: Online, qos: QoS, retain: bool, identifiers: &[u32], alias: Alias) -> Shape<'_> {
+    let identifiers = if on.version.is_v5() { identifiers } else { &[] };
     Shape { version: on.version, qos, retain, identifiers, alias }
 }
 

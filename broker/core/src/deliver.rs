@@ -51,8 +51,9 @@ impl Broker {
                 reach.kept |= self.hand(now, to.session, Wanted::by(to), item, retain, &mut message, out);
             }
         } else {
+            let mut identifiers = Vec::new();
             for same in audience.each.chunk_by(|one, other| one.session == other.session) {
-                if let Some(wanted) = Wanted::by_all(same.iter().filter(|to| !mine(to))) {
+                if let Some(wanted) = Wanted::by_all(same.iter().filter(|to| !mine(to)), &mut identifiers) {
                     reach.kept |= self.hand(now, same[0].session, wanted, item, retain, &mut message, out);
                 }
             }

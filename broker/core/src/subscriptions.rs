@@ -15,6 +15,14 @@ pub(crate) struct Subscriber {
     pub identifier: u32,
 }
 
+impl Subscriber {
+    /// Its Subscription Identifier, if it has one.
+    #[inline]
+    pub(crate) fn identifiers(&self) -> &[u32] {
+        if self.identifier == 0 { &[] } else { std::slice::from_ref(&self.identifier) }
+    }
+}
+
 /// All subscriptions. A node is a level; `+` and `#` are levels like others and are asked for by name.
 #[derive(Debug, Default)]
 pub(crate) struct SubscriptionTree {

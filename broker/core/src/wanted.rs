@@ -50,40 +50,41 @@ impl From<&[u32]> for Identifiers {
 }
 
 /// How a session wants a message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     /// At most.
     pub qos: QoS,
     pub retain_as_published: bool,
-    pub identifiers: Identifiers,
+    /// Subscription Identifiers.
+    pub identifiers: &'a [u32],
     /// The whole filter of the shared subscription that the session was chosen from.
     pub share: Option<&'a Arc<str>>,
 }
 
-impl Wanted<'_> {
-    pub(crate) const fn by(subscriber: &Subscriber) -> Self {
+impl<'a> Wanted<'a> {
+    #[inline]
+    pub(crate) fn by(subscriber: &'a Subscriber) -> Self {
         let SubscriptionOptions { qos, retain_as_published, .. } = subscriber.options;
-        Self { qos, retain_as_published, identifiers: Identifiers::of(subscriber.identifier), share: None }
+        Self { qos, retain_as_published, identifiers: subscriber.identifiers(), share: None }
     }
 
     /// One copy for several subscriptions of one session: at their highest QoS [3.1.1 MQTT-3.3.5-1,
-    /// 5.0 MQTT-3.3.4-2], with the identifiers of all [5.0 MQTT-3.3.4-4]. `None` where no subscription is left.
-    pub(crate) fn by_all<'s>(subscribers: impl Iterator<Item = &'s Subscriber>) -> Option<Self> {
-        let mut merged: Option<Self> = None;
-        let mut identifiers = Vec::new();
+    /// 5.0 MQTT-3.3.4-2], with the identifiers of all [5.0 MQTT-3.3.4-4], for which `identifiers` has room. `None`
+    /// where no subscription is left.
+    pub(crate) fn by_all<'s>(
+        subscribers: impl Iterator<Item = &'s Subscriber>,
+        identifiers: &'a mut Vec<u32>,
+    ) -> Option<Self> {
+        identifiers.clear();
+        let mut merged: Option<(QoS, bool)> = None;
         for subscriber in subscribers {
-            let wanted = Self::by(subscriber);
-            identifiers.extend_from_slice(wanted.identifiers.as_slice());
-            merged = Some(match merged {
-                None => wanted,
-                Some(before) => Self {
-                    qos: before.qos.max(wanted.qos),
-                    retain_as_published: before.retain_as_published | wanted.retain_as_published,
-                    ..before
-                },
-            });
+            identifiers.extend_from_slice(subscriber.identifiers());
+            let SubscriptionOptions { qos, retain_as_published, .. } = subscriber.options;
+            let (before_qos, before_retain) = merged.unwrap_or_default();
+            merged = Some((before_qos.max(qos), before_retain | retain_as_published));
         }
-        merged.map(|merged| Self { identifiers: Identifiers::from(&*identifiers), ..merged })
+        let (qos, retain_as_published) = merged?;
+        Some(Self { qos, retain_as_published, identifiers, share: None })
     }
 }
 
@@ -103,10 +104,12 @@ mod tests {
             subscriber(QoS::ExactlyOnce, false, 0),
             subscriber(QoS::AtLeastOnce, false, 9),
         ];
-        let merged = Wanted::by_all(all.iter()).unwrap();
+        let mut identifiers = Vec::new();
+        let merged = Wanted::by_all(all.iter(), &mut identifiers).unwrap();
         assert_eq!((merged.qos, merged.retain_as_published), (QoS::ExactlyOnce, true));
-        assert_eq!(merged.identifiers.as_slice(), [7, 9]);
-        assert!(Wanted::by_all([].iter()).is_none());
-        assert_eq!(Wanted::by_all(all[1..2].iter()).unwrap().identifiers, Identifiers::NONE);
+        assert_eq!(merged.identifiers, [7, 9]);
+        assert!(Wanted::by_all([].iter(), &mut identifiers).is_none());
+        assert_eq!(Wanted::by_all(all[1..2].iter(), &mut identifiers).unwrap().identifiers, [] as [u32; 0]);
+        assert_eq!(Wanted::by(&all[2]).identifiers, [9]);
     }
 }
