@@ -22,6 +22,8 @@ use crate::{STRANGERS_BYTES_MAX, lines};
 
 /// The first byte of a CONNACK.
 const CONNACK: u8 = 0x20;
+/// The first byte of a DISCONNECT.
+const DISCONNECT: u8 = 0xE0;
 /// The upper half of the first byte of a PUBLISH.
 const PUBLISH: u8 = 3;
 
@@ -166,8 +168,10 @@ impl Desk {
 impl Outbox for Desk {
     fn send(&mut self, link: LinkId, packet: &[u8]) {
         let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
-        if connection.held.first() == Some(&CONNACK) {
-            // Nothing may come before CONNACK [3.1.1 MQTT-3.2.0-1, 5.0 MQTT-3.2.0-1].
+        let is_farewell = packet.first() == Some(&DISCONNECT) && !connection.held.is_empty();
+        if is_farewell || connection.held.first() == Some(&CONNACK) {
+            // Nothing may come before CONNACK [3.1.1 MQTT-3.2.0-1, 5.0 MQTT-3.2.0-1], nor after DISCONNECT
+            // [5.0 MQTT-3.14.4-1].
             connection.held.extend_from_slice(packet);
             return;
         }

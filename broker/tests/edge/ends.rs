@@ -54,6 +54,22 @@ fn whoever_takes_over_is_let_in_and_the_other_gets_what_was_queued_before_the_en
 }
 
 #[test]
+fn nothing_comes_after_disconnect_though_an_answer_waits_for_the_store() {
+    // [5.0 MQTT-3.14.4-1]
+    let broker = start();
+    let mut client = broker.knock();
+    let expiry = [5, 0x11, 0, 0, 0, 60];
+    client.say(&packet(0x10, &[text("MQTT"), vec![5, 2, 0, 0], expiry.to_vec(), text("lasting")].concat()));
+    assert_eq!(client.packet().0, 0x20);
+    // The SUBACK promises something; the second packet is one too many. Both come in one turn.
+    let subscribe = packet(0x82, &[vec![0, 1, 0], text("t"), vec![1]].concat());
+    client.say(&[subscribe, connect_v5("lasting")].concat());
+    client.expect(&[0x90, 4, 0, 1, 0, 1]);
+    client.expect(&[0xe0, 1, 0x82]);
+    client.expect_end();
+}
+
+#[test]
 fn a_broker_that_stops_lets_leave_what_waits_for_its_clients() {
     let broker = start();
     let mut slow = broker.knock();
