@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt::{ConnAck, Connect, DecodeFault, Packet, PropertiesBuf, Property, ProtocolVersion, ReasonCode};
+use mqtt::{ConnAck, Connect, DecodeFault, Packet, PropertiesBuf, Property, ProtocolVersion, QoS, ReasonCode};
 
 use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
@@ -90,6 +90,8 @@ impl Broker {
             return Ok(());
         }
         match (connect.username, door.trust) {
+            // Clients say it whose form was left empty; mosquitto takes it for none.
+            (Some(""), Trust::Stranger) if anonymous => self.admit(now, link, login, out),
             (Some(username), Trust::Stranger) if checks => {
                 if let Some(state) = self.links[link.0 as usize].as_mut() {
                     state.state = LinkState::AwaitingVerdict(Box::new(login));
@@ -204,8 +206,14 @@ impl Broker {
                 why if self.settings.reason_strings => why.to_string(),
                 _ => String::new(),
             };
-            let properties =
+            let mut properties =
                 if words.is_empty() { PropertiesBuf::new() } else { self.reason_string(link, &words, 0, true) };
+            // Told in a refusal too, as mosquitto does: it may be what was asked too much of.
+            let listener = self.links.get(link.0 as usize).and_then(Option::as_ref).map(|link| link.door.listener);
+            let max_qos = listener.map(|listener| self.settings.listeners[usize::from(listener)].max_qos);
+            if let Some(max_qos) = max_qos.filter(|max_qos| *max_qos < QoS::ExactlyOnce) {
+                properties.push(Property::MaximumQoS(max_qos));
+            }
             let ack = ConnAck { session_present: false, reason, properties: properties.as_properties() };
             self.reply(link, &Packet::ConnAck(ack), out);
         }
@@ -365,7 +373,7 @@ impl Broker {
         if settings.max_inflight_messages > 0 {
             granted.push(Property::ReceiveMaximum(settings.max_inflight_messages));
         }
-        if listener.max_qos < mqtt::QoS::ExactlyOnce {
+        if listener.max_qos < QoS::ExactlyOnce {
             granted.push(Property::MaximumQoS(listener.max_qos));
         }
         if let Some(authentication) = self.links[link.0 as usize].as_ref().and_then(|link| link.authentication.as_ref())

@@ -146,6 +146,45 @@ fn connack_has_mosquittos_properties_in_mosquittos_order() {
 }
 
 #[test]
+fn a_refusal_tells_the_highest_qos_that_there_is() {
+    // As mosquitto 2.0.11: whoever asked for too much learns how much there is [5.0 §3.2.2.3.4].
+    let mut settings = open_settings();
+    settings.listeners[0].max_qos = qos(1);
+    let mut world = World::with(settings);
+    let link = world.knock(Hello { will: Some(Testament { qos: qos(2), ..will("w") }), ..hello(V5, "c") });
+    assert_eq!(world.desk.lines[&link].left[0], [0x20, 5, 0, 0x9B, 2, 0x24, 1]);
+}
+
+#[test]
+fn a_client_that_does_not_take_our_connack_is_let_go_before_anything_changes() {
+    // [5.0 MQTT-3.1.2-24]
+    let size = 5 + connack_properties(open_settings(), hello(V5, "c")).len() as u32;
+    for (most, is_in) in [(size, true), (size - 1, false)] {
+        let mut world = World::new();
+        let old = world.connect(hello(V311, "c"));
+        let link = world.knock(Hello { packet_bytes_max: Some(most), ..hello(V5, "c") });
+        let wanted: &[&str] = if is_in { &["CONNACK 0x00"] } else { &["CLOSED"] };
+        assert_eq!(world.heard(link), wanted, "{most} bytes");
+        assert_eq!(world.is_closed(old), is_in, "{most} bytes: the older client goes for one that comes in");
+    }
+}
+
+#[test]
+fn an_empty_user_name_counts_as_none_where_anonymous_clients_may_come_in() {
+    // Clients say it whose form was left empty; mosquitto 2.0.11 lets them in.
+    for version in [V31, V311, V5] {
+        let mut world = guarded();
+        let hello = Hello { username: Some(""), password: Some("x"), ..hello(version, "c") };
+        let link = world.knock(hello);
+        assert_eq!(world.heard(link).len(), 2, "refused: {version:?}");
+        let mut settings = open_settings();
+        settings.listeners[0].checks_passwords = true;
+        world.broker.set_settings(world.now, settings, &mut world.desk);
+        world.connect(hello);
+    }
+}
+
+#[test]
 fn a_shortened_session_expiry_is_told() {
     let settings = Settings { persistent_client_expiration_s: Some(60), ..open_settings() };
     let told = connack_properties(settings.clone(), durable(V5, "c"));
