@@ -135,7 +135,7 @@ impl Broker {
     /// Our Receive Maximum, which only 5.0 clients were told [5.0 §3.3.4].
     fn check_receive_maximum(&self, link: LinkId, qos: QoS) -> Result<(), ClientFault> {
         let limit = self.settings.max_inflight_messages;
-        let too_many = qos == QoS::ExactlyOnce
+        let too_many = qos != QoS::AtMostOnce
             && limit > 0
             && self.links[link.0 as usize].as_ref().is_some_and(|state| state.qos2_open >= limit)
             && self.version(link).is_v5();
