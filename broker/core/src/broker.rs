@@ -96,6 +96,7 @@ impl Broker {
             wants_problem_information: true,
             packet_bytes_max: u32::MAX,
             last_route: None,
+            is_bridge: false,
             qos2_open: 0,
             aliases: None,
             authentication: None,

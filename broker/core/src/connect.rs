@@ -56,6 +56,7 @@ impl Broker {
         }
         let Some(state) = self.links[link.0 as usize].as_mut() else { return Ok(()) };
         state.version = connect.version;
+        state.is_bridge = connect.is_bridge;
         state.wants_problem_information = connect.properties.request_problem_information().unwrap_or(true);
         state.packet_bytes_max = connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
         let door = state.door;

@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub wants_problem_information: bool,
     /// Largest packet it takes.
     pub packet_bytes_max: u32,
+    /// It says that it is another broker [mosquitto's bit 0x80 in the Protocol Level, before 5.0].
+    pub is_bridge: bool,
     /// The route of the topic it published to last, with the generation in which the rules allowed it.
     pub last_route: Option<LastRoute>,
     /// QoS 2 messages taken from this connection and not released. Those of earlier connections do not count against

@@ -103,8 +103,14 @@ impl Broker {
             return (ReasonCode::QuotaExceeded, false);
         }
         let listener = self.links[link.0 as usize].as_ref().map_or(0, |link| usize::from(link.door.listener));
-        let options =
+        let mut options =
             SubscriptionOptions { qos: options.qos.min(self.settings.listeners[listener].max_qos), ..options };
+        if self.links[link.0 as usize].as_ref().is_some_and(|link| link.is_bridge) {
+            // A bridge before 5.0 cannot ask for these. Without the first, two brokers that bring each other the same
+            // topics would do so for ever; without the second, nothing that one retains would be retained by the other.
+            options.no_local = filter.shared().is_none();
+            options.retain_as_published = true;
+        }
         let is_new = self.subscriptions.insert(filter, Subscriber { session: key, options, identifier });
         if is_new {
             session.subscriptions.insert(filter.into());

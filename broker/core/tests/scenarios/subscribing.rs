@@ -129,3 +129,20 @@ fn so_much_memory_is_for_the_subscriptions_of_a_session_and_no_more() {
     world.subscribe(a, "2", at(0));
     assert_eq!(world.heard(a), ["UNSUBACK 2 [00]", "SUBACK 1 [00]"]);
 }
+
+#[test]
+fn a_bridge_is_sent_retain_as_it_was_said_and_nothing_that_it_brought_itself() {
+    // As mosquitto 2.0.11 treats a client that says so; two brokers would bring each other the same for ever.
+    for version in [V31, V311] {
+        let mut world = World::new();
+        let bridge = world.connect(Hello { is_bridge: true, ..hello(version, "bridge") });
+        let client = world.connect(hello(version, "client"));
+        for link in [bridge, client] {
+            world.wants(link, "#", 1);
+        }
+        world.retain(bridge, 0, 0, "t", "from there");
+        world.retain(client, 0, 0, "t", "from here");
+        assert_eq!(world.heard(bridge), ["PUBLISH t from here retain"], "{version:?}");
+        assert_eq!(world.heard(client), ["PUBLISH t from there", "PUBLISH t from here"], "{version:?}");
+    }
+}
