@@ -4,13 +4,15 @@
 
 PORT ?= 1883
 CARGO ?= cargo
+SOAK_MINUTES ?= 10
 
-.PHONY: run test lint bench help
+.PHONY: run test lint soak bench help
 
 help:
 	@echo 'make run [PORT=1883]   build and start a demonstration: broker, gateway, a recording of real packets'
 	@echo 'make test              every test there is (installs the programs that they speak to)'
 	@echo 'make lint              formatting and clippy alone'
+	@echo 'make soak [SOAK_MINUTES=10] [SOAK_FROM=seed]   histories of the broker core from seeds that make test has not; planted faults'
 	@echo 'make bench             compare with mosquitto, write the tables to standard output'
 
 run:
@@ -28,6 +30,12 @@ test:
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+# The minutes are the histories'; the planted faults take some more.
+soak:
+	@tools/toolchain
+	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --profile soak -p broker-core --test simulation longer_runs -- --nocapture
+	@tools/planted-faults
 
 bench:
 	@tools/toolchain

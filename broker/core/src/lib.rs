@@ -15,6 +15,7 @@ mod courier;
 mod deliver;
 mod filter_set;
 mod frames;
+mod holdings;
 mod lifetime;
 mod limits;
 mod link;
@@ -41,6 +42,7 @@ mod will;
 
 pub use authenticate::{AuthAnswer, AuthStep};
 pub use broker::Broker;
+pub use holdings::Holdings;
 pub use limits::*;
 pub use link::{Door, Trust};
 pub use message::Message;

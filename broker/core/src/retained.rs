@@ -75,12 +75,21 @@ impl Retained {
         self.bytes
     }
 
+    /// Levels in the tree, without its root.
+    pub(crate) fn level_count(&self) -> usize {
+        self.root.level_count()
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.count
     }
 }
 
 impl Node {
+    fn level_count(&self) -> usize {
+        self.children.values().map(|child| 1 + child.level_count()).sum()
+    }
+
     fn clear<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> Option<RetainedMessage> {
         let Some(level) = levels.next() else { return self.message.take() };
         let child = self.children.get_mut(level)?;

@@ -80,6 +80,11 @@ impl Routes {
         self.generation
     }
 
+    /// Topics that are remembered.
+    pub(crate) const fn len(&self) -> usize {
+        self.routes.len()
+    }
+
     /// The place of `topic`; `hint` is tried first.
     pub(crate) fn place(&mut self, topic: TopicName<'_>, hint: Option<usize>) -> usize {
         if let Some(at) = hint

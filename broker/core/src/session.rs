@@ -229,6 +229,7 @@ impl Outgoing {
 
     /// A message goes out and is remembered.
     pub(crate) fn fly(&mut self, message: InFlight) {
+        assert!(self.in_flight.len() < usize::from(u16::MAX), "each in flight holds a packet identifier of its own");
         self.in_flight_bytes += message.queued.message.payload().len();
         self.in_flight.push_back(message);
     }
@@ -239,6 +240,7 @@ impl Outgoing {
         }
         let taken = self.in_flight.remove(place)?;
         self.in_flight_bytes -= taken.queued.message.payload().len();
+        debug_assert!(self.to_repeat <= self.in_flight.len(), "no more comes again than is in flight");
         Some(taken)
     }
 

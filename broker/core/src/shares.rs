@@ -78,6 +78,10 @@ impl Shares {
         is_empty
     }
 
+    pub(crate) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
     /// Members of all groups.
     pub(crate) const fn member_count(&self) -> usize {
         self.members

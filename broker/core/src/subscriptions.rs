@@ -115,6 +115,11 @@ impl SubscriptionTree {
         node.groups.as_deref()?.get(share_name?).copied()
     }
 
+    /// Levels in the tree, without its root.
+    pub(crate) fn level_count(&self) -> usize {
+        self.root.level_count()
+    }
+
     /// Subscriptions that are not shared.
     pub(crate) const fn len(&self) -> usize {
         self.count
@@ -134,6 +139,10 @@ struct Leaving<'a> {
 }
 
 impl Node {
+    fn level_count(&self) -> usize {
+        self.children.values().map(|child| 1 + child.level_count()).sum()
+    }
+
     /// The node of `filter`, made if it is not there.
     fn grow(&mut self, filter: TopicFilter<'_>) -> Option<&mut Self> {
         let mut node = self;

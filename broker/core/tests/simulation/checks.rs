@@ -170,9 +170,8 @@ impl Model {
                 State::Waiting if !has_order && (is_large || self.has_expired(owed)) => self.let_be_lost(owed),
                 State::Waiting if !has_order => {}
                 _ if qos == 0 && self.owed[owed as usize].qos > 0 => {}
-                State::InFlight { released: false, .. } if is_large => self.drop(owed),
                 State::Waiting if self.has_expired(owed) => self.expire(owed),
-                State::Waiting if is_large => self.drop(owed),
+                State::Waiting | State::InFlight { released: false, .. } if is_large => self.drop(owed),
                 State::Waiting if same_message => {}
                 _ => {
                     let (by, owed) = (&self.owed[by as usize], &self.owed[owed as usize]);
@@ -264,7 +263,9 @@ impl Model {
         }
         if self.is_full(&earlier) {
             let gone = earlier.iter().take_while(|waiting| self.has_expired(**waiting)).copied().collect::<Vec<_>>();
-            gone.iter().for_each(|waiting| self.expire(*waiting));
+            for waiting in &gone {
+                self.expire(*waiting);
+            }
             if self.is_full(&earlier[gone.len()..]) {
                 self.drop(owed);
             }

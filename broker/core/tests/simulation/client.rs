@@ -11,6 +11,7 @@ use mqtt::{
 
 use crate::edge::{Greeting, Parcel, Phase, Will};
 use crate::history::History;
+use crate::model::Owed;
 use crate::rights::user_name;
 use crate::words::{
     FILTERS, FIRST_SHARED, FIRST_WILL_TOPIC, Message, NARROW_PACKET_BYTES, PUBLIC_TOPICS, Size, TOPICS,
@@ -49,6 +50,8 @@ pub(crate) struct Client {
     /// By publisher, topic and QoS: the delivery that came last for the first time.
     latest: BTreeMap<(usize, usize, u8), u32>,
     once: BTreeSet<u32>,
+    /// Messages of QoS 2 from end to end, whatever the model takes for a delivery.
+    exactly_once: BTreeSet<u32>,
     refused: BTreeSet<u32>,
 }
 
@@ -72,6 +75,7 @@ impl Client {
             aliases: Vec::new(),
             latest: BTreeMap::new(),
             once: BTreeSet::new(),
+            exactly_once: BTreeSet::new(),
             refused: BTreeSet::new(),
         }
     }
@@ -81,6 +85,7 @@ impl Client {
         self.holds.clear();
         self.latest.clear();
         self.once.clear();
+        self.exactly_once.clear();
     }
 
     fn next_id(&mut self) -> u16 {
@@ -187,7 +192,7 @@ impl History {
             let message = self.write(message);
             Will { message, delay_s: if version.is_v5() { delay_s } else { 0 } }
         });
-        Greeting { will, is_right, ..greeting }
+        Greeting { is_right, will, ..greeting }
     }
 
     fn greet(&mut self, c: usize, greeting: &Greeting) {
@@ -408,7 +413,6 @@ impl History {
         assert_eq!(self.clients[c].is_in, !matches!(packet, Packet::ConnAck(_)), "c{c}: CONNACK comes first");
         match packet {
             Packet::ConnAck(ack) if ack.reason == ReasonCode::Success => self.come_in(c, parcel.owed.is_some()),
-            Packet::ConnAck(_) => {}
             Packet::Publish(publish) => {
                 let owed = parcel.owed.unwrap();
                 let topic = self.edge.line_mut(link).topic_of(&publish, true);
@@ -422,7 +426,8 @@ impl History {
                 self.clients[c].holds.remove(&release.packet_id.get());
                 self.say_ack(c, &Packet::PubComp(ack(release.packet_id, ReasonCode::Success)));
             }
-            Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp | Packet::Disconnect(_) => {}
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp | Packet::Disconnect(_) => {
+            }
             other => panic!("c{c} is told {other:?}"),
         }
     }
@@ -496,6 +501,12 @@ impl History {
         // QoS 0 does not wait for the commit: after a death it may be taken from the queue again.
         let may_repeat = qos == 1 || (qos == 0 && self.deaths > 0);
         assert!(is_first || may_repeat, "c{c}: {message} comes a second time at QoS {qos}");
+        let Owed { is_asked, share, .. } = self.model.owed[owed as usize];
+        let is_one_copy = !is_asked && share.is_none() && !self.plan.settings.allow_duplicate_messages;
+        if is_first && is_one_copy && qos == 2 && self.model.messages[message as usize].qos == 2 {
+            let is_new = client.exactly_once.insert(message);
+            assert!(is_new, "c{c}: {message} comes twice, at QoS 2 from end to end");
+        }
         let has_order = self.model.owed[owed as usize].has_order() && !self.model.given_up.contains(&owed);
         if is_first && has_order {
             let latest = client.latest.entry((publisher, topic, qos)).or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use broker_core::{Credentials, EdgeCounts, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
+use broker_core::{AuthStep, Credentials, EdgeCounts, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
 use mqtt::ProtocolVersion;
 
 use crate::words::{TOPICS, topic_place};
@@ -130,8 +130,8 @@ impl Outbox for Edge {
         self.batch.push(op);
     }
 
-    fn authenticate(&mut self, link: LinkId, _: broker_core::AuthStep<'_>) {
-        panic!("{link:?} came with a method, and no client of this world does");
+    fn authenticate(&mut self, _: LinkId, _: AuthStep<'_>) {
+        unreachable!("no client of this world has a method")
     }
 
     fn verify(&mut self, link: LinkId, credentials: Credentials<'_>) {
@@ -270,7 +270,9 @@ impl Edge {
     pub(crate) fn apply(&mut self, batches: usize) {
         for _ in 0..batches.min(self.batches.len()) {
             let Some((call, batch)) = self.batches.pop_front() else { break };
-            batch.into_iter().for_each(|op| self.store.apply(op));
+            for op in batch {
+                self.store.apply(op);
+            }
             self.committed = call;
         }
         self.committed = self.batches.front().map_or(self.calls, |(call, _)| call - 1);

@@ -22,7 +22,7 @@ impl Model {
                 heard.insert(message);
                 self.hear_publish(client, link, is_v5, publish, message);
             }
-            Packet::PubAck(ack) => self.over(client, ack.packet_id.get()),
+            Packet::PubAck(ack) | Packet::PubComp(ack) => self.over(client, ack.packet_id.get()),
             Packet::PubRec(ack) if ack.reason.is_failure() => self.over(client, ack.packet_id.get()),
             Packet::PubRec(ack) => {
                 let id = ack.packet_id.get();
@@ -33,7 +33,6 @@ impl Model {
                 }
                 self.reply(link, Reply::PubRel(id));
             }
-            Packet::PubComp(ack) => self.over(client, ack.packet_id.get()),
             Packet::PubRel(ack) => {
                 self.set_taken(client, ack.packet_id.get(), false);
                 self.reply(link, Reply::PubComp(ack.packet_id.get()));

@@ -347,7 +347,7 @@ impl History {
         self.edge.calls += 1;
         self.model.call = self.edge.calls;
         self.model.be_due(silences(&self.edge));
-        self.tell(|broker, now, edge| broker.handle_timeout(now, edge));
+        self.tell(Broker::handle_timeout);
     }
 
     fn silences(&self) -> impl Iterator<Item = (u64, Due)> {

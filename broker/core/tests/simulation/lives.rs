@@ -147,7 +147,9 @@ impl Model {
         let (ending, others) = self.fresh.iter().partition(|owed| self.owed[**owed as usize].client == client);
         self.fresh = others;
         let ending: Vec<u32> = ending;
-        ending.into_iter().for_each(|owed| self.check_fresh(owed));
+        for owed in ending {
+            self.check_fresh(owed);
+        }
         let Some(old) = self.sessions[client].take() else { return };
         let in_flight = old.owed.iter().filter(|(_, state)| **state != State::Waiting).map(|(owed, _)| *owed);
         let in_flight: Vec<_> = in_flight.collect();

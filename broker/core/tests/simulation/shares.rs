@@ -104,7 +104,9 @@ impl Model {
         let old = self.pool.remove(&number);
         let taken = old.clone();
         self.note(Undo::Pool(number, old));
-        taken.iter().for_each(|taken| self.may_have_been_another(taken));
+        if let Some(taken) = &taken {
+            self.may_have_been_another(taken);
+        }
         // The delivery begins now, and has a number of its own: an earlier one of the same message may be another's.
         let owed = self.owed.len() as u32;
         self.owed.push(member);
