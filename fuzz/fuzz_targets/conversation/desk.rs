@@ -22,6 +22,8 @@ pub struct Desk {
 pub struct Line {
     pub door: Door,
     pub version: ProtocolVersion,
+    /// What a second one says of itself counts for nothing.
+    has_said_connect: bool,
     pub awaits_verdict: bool,
     /// CONNACK was sent.
     pub is_greeted: bool,
@@ -43,6 +45,7 @@ impl Default for Line {
         Self {
             door: Door { listener: 0, trust: Trust::Stranger },
             version: ProtocolVersion::V311,
+            has_said_connect: false,
             awaits_verdict: false,
             is_greeted: false,
             is_over: false,
@@ -61,7 +64,7 @@ impl Line {
     /// What it is about to say to the core.
     pub fn hears(&mut self, packet: &Packet<'_>) {
         match packet {
-            Packet::Connect(connect) if !self.is_greeted => {
+            Packet::Connect(connect) if !std::mem::replace(&mut self.has_said_connect, true) => {
                 self.version = connect.version;
                 self.window = connect.properties.receive_maximum().unwrap_or(u16::MAX).into();
                 self.aliases_max = connect.properties.topic_alias_maximum().unwrap_or(0);
