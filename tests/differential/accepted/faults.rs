@@ -33,7 +33,7 @@ pub(super) const LIST: &[Accepted] = &[
     },
     Accepted {
         name: "malformed shared filters",
-        reason: "a group without a filter, or with a wildcard in its name, is against 5.0 MQTT-4.8.2-1 and MQTT-4.8.2-2; 2.0.11 takes it",
+        reason: "a group without a filter [5.0 MQTT-4.8.2-1], or with a wildcard in its name [5.0 MQTT-4.8.2-2]; 2.0.11 takes it",
         judge: Judge::Apart(|scene| {
             lets_pass(scene, |fault| fault == F::InvalidTopicFilter) && has(scene.said, b"$share/")
         }),

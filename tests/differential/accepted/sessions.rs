@@ -54,7 +54,7 @@ pub(super) const LIST: &[Accepted] = &[
     },
     Accepted {
         name: "a will delay that is longer than its session",
-        reason: "the will comes when the session ends [5.0 MQTT-3.1.3-9, §3.1.3.2.2]; 2.0.11 waits for the delay",
+        reason: "the will comes when the session ends [5.0 MQTT-3.1.2-8, §3.1.3.2.2]; 2.0.11 waits for the delay",
         judge: Judge::Apart(|scene| {
             let is_cut_short = said_connect(scene.hello, |connect| {
                 let delay = connect.will?.properties.will_delay_interval()?;
