@@ -33,6 +33,11 @@ pub struct Client<'a> {
 pub struct PublishGrant(());
 
 impl PublishGrant {
+    /// For a message that was let in before the process began: it was acknowledged then, and is owed.
+    pub const fn given_before() -> Self {
+        Self(())
+    }
+
     /// For what the broker says itself (`$SYS`): the rules are about clients.
     pub const fn of_the_broker() -> Self {
         Self(())

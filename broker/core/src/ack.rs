@@ -58,12 +58,13 @@ impl Broker {
         self.acknowledged(now, key, ack, |held| held.released, out)
     }
 
-    pub(crate) fn on_pubrel(&mut self, link: LinkId, key: u32, ack: Ack<'_>, out: &mut impl Outbox) {
+    pub(crate) fn on_pubrel(&mut self, now: Instant, link: LinkId, key: u32, ack: Ack<'_>, out: &mut impl Outbox) {
         let session = &mut self.sessions[key as usize];
         let mut promises = false;
-        if let Ok(at) = session.awaiting_pubrel.binary_search(&ack.packet_id) {
-            session.awaiting_pubrel.remove(at);
+        if let Ok(at) = session.taken.binary_search_by_key(&ack.packet_id, |taken| taken.id) {
+            let taken = session.taken.remove(at);
             promises = Self::keep(session, out, |number| StoreOp::Released(number, ack.packet_id));
+            promises |= self.release(now, key, &taken, out);
             if let Some(state) = self.links[link.0 as usize].as_mut() {
                 state.qos2_open = state.qos2_open.saturating_sub(1);
             }

@@ -148,7 +148,7 @@ impl Broker {
             Packet::PubAck(ack) => self.on_puback(now, key, ack, out),
             Packet::PubRec(ack) => self.on_pubrec(now, link, key, ack, out),
             Packet::PubRel(ack) => {
-                self.on_pubrel(link, key, ack, out);
+                self.on_pubrel(now, link, key, ack, out);
                 Ok(())
             }
             Packet::PubComp(ack) => self.on_pubcomp(now, key, ack, out),

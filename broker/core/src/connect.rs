@@ -324,7 +324,7 @@ impl Broker {
             will: None,
             will_at: None,
             subscriptions: FilterSet::default(),
-            awaiting_pubrel: Vec::new(),
+            taken: Vec::new(),
             outgoing: None,
             aliases: None,
             as_publisher: None,

@@ -49,6 +49,8 @@ pub use message::Message;
 pub use outbox::{ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal};
 pub use settings::{ListenerSettings, Settings, VersionSet};
 pub use stats::Stats;
-pub use store::{MemoryStore, Publisher, SessionNumber, StoreOp, StoredMessage, StoredSession, StoredSubscription};
+pub use store::{
+    MemoryStore, Publisher, SessionNumber, StoreOp, StoredMessage, StoredSession, StoredSubscription, StoredTaken,
+};
 pub use time::Instant;
 pub use wanted::Identifiers;

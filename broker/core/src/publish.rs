@@ -1,13 +1,15 @@
 //! PUBLISH from a client: checked, allowed or not, routed, acknowledged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use acl::PublishGrant;
 use mqtt::{Ack, DecodeFault, Packet, PacketId, PropertiesBuf, Publish, QoS, ReasonCode, TopicName, TopicNameBuf};
 
-use crate::deliver::Reach;
 use crate::link::LastRoute;
-use crate::message::Item;
-use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, StoreOp, TOPIC_LEVELS_MAX};
+use crate::message::{Item, Message};
+use crate::session::Taken;
+use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, StoreOp, StoredTaken, TOPIC_LEVELS_MAX};
 
 impl Broker {
     pub(crate) fn on_publish(
@@ -38,29 +40,52 @@ impl Broker {
             return Ok(());
         }
         self.check_receive_maximum(link, publish.qos)?;
-        let (reason, reach) = self.accept(now, link, key, &publish, topic, out)?;
-        let mut promises = reach.kept;
-        if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id)
-            && !reason.is_failure()
-        {
-            promises |= self.take(link, key, id, out);
-        }
+        let place = self.place(link, topic);
+        let (reason, promises) = match self.judge(link, key, &publish, topic, place, out)? {
+            Err(refused) => (refused, false),
+            Ok(grant) => {
+                let expiry = publish.properties.message_expiry_interval();
+                let item = Item {
+                    topic,
+                    payload: publish.payload,
+                    properties: publish.properties,
+                    expires_at: expiry.map(|seconds| now + Duration::from_secs(seconds.into())),
+                    qos: publish.qos,
+                };
+                match (publish.qos, publish.packet_id) {
+                    // It goes on when it is released.
+                    (QoS::ExactlyOnce, Some(id)) => {
+                        (ReasonCode::Success, self.take(link, key, id, &item, publish.retain, grant, out))
+                    }
+                    _ => {
+                        let reach = self.route(now, &item, publish.retain, grant, Some(key), place, out);
+                        let reason = if reach.wanted { ReasonCode::Success } else { ReasonCode::NoMatchingSubscribers };
+                        (reason, reach.kept)
+                    }
+                }
+            }
+        };
         self.answer(link, publish.qos, publish.packet_id, reason, promises, out);
         Ok(())
     }
 
-    /// Routes the message if its topic and size may be and the rules allow it.
-    fn accept(
+    /// The place of a topic's route; that of the last topic of this link is tried first.
+    fn place(&mut self, link: LinkId, topic: TopicName<'_>) -> usize {
+        let last = self.links[link.0 as usize].as_ref().and_then(|link| link.last_route);
+        self.routes.place(topic, last.map(|last| last.route))
+    }
+
+    /// Leave to publish, if topic and size may be and the rules allow it; or the reason why not.
+    fn judge(
         &mut self,
-        now: Instant,
         link: LinkId,
         key: u32,
         publish: &Publish<'_>,
         topic: TopicName<'_>,
+        place: usize,
         out: &mut impl Outbox,
-    ) -> Result<(ReasonCode, Reach), ClientFault> {
+    ) -> Result<Result<PublishGrant, ReasonCode>, ClientFault> {
         let last = self.links[link.0 as usize].as_ref().and_then(|link| link.last_route);
-        let place = self.routes.place(topic, last.map(|last| last.route));
         let grant = match last {
             Some(last) if last.route == place && last.generation == self.routes.generation() => last.grant,
             _ => {
@@ -79,32 +104,22 @@ impl Broker {
                 qos: publish.qos,
                 payload_bytes: publish.payload.len(),
             });
-            return Ok((ReasonCode::NotAuthorized, Reach::default()));
+            return Ok(Err(ReasonCode::NotAuthorized));
         };
         let limit = self.settings.message_size_limit;
         if limit > 0 && publish.payload.len() > limit as usize {
             self.stats.publishes_dropped += 1;
-            return Ok((ReasonCode::ImplementationSpecificError, Reach::default()));
+            return Ok(Err(ReasonCode::ImplementationSpecificError));
         }
         if publish.retain && !publish.payload.is_empty() && self.is_retained_full(topic, publish.payload.len(), out) {
             self.stats.publishes_dropped += 1;
-            return Ok((ReasonCode::QuotaExceeded, Reach::default()));
+            return Ok(Err(ReasonCode::QuotaExceeded));
         }
-        let expiry = publish.properties.message_expiry_interval();
-        let item = Item {
-            topic,
-            payload: publish.payload,
-            properties: publish.properties,
-            expires_at: expiry.map(|seconds| now + Duration::from_secs(seconds.into())),
-            qos: publish.qos,
-        };
-        let reach = self.route(now, &item, publish.retain, grant, Some(key), place, out);
-        let reason = if reach.wanted { ReasonCode::Success } else { ReasonCode::NoMatchingSubscribers };
-        Ok((reason, reach))
+        Ok(Ok(grant))
     }
 
     /// Asks the rules, for a topic that this link did not publish to before.
-    fn may_publish(&self, key: u32, topic: TopicName<'_>) -> Result<Option<acl::PublishGrant>, ClientFault> {
+    fn may_publish(&self, key: u32, topic: TopicName<'_>) -> Result<Option<PublishGrant>, ClientFault> {
         let name = topic.as_str();
         if is_too_deep(name) {
             return Err(ClientFault::Unexpected("a topic name of too many levels"));
@@ -143,19 +158,41 @@ impl Broker {
     }
 
     fn is_repeat(&self, key: u32, id: PacketId) -> bool {
-        self.sessions[key as usize].awaiting_pubrel.binary_search(&id).is_ok()
+        self.sessions[key as usize].taken.binary_search_by_key(&id, |taken| taken.id).is_ok()
     }
 
-    /// Remembers a QoS 2 message until its PUBREL. `true` if the store was told.
-    fn take(&mut self, link: LinkId, key: u32, id: PacketId, out: &mut impl Outbox) -> bool {
+    /// Keeps a QoS 2 message until its PUBREL. `true` if the store was told.
+    #[allow(clippy::too_many_arguments)] // each is one thing that is kept
+    fn take(
+        &mut self,
+        link: LinkId,
+        key: u32,
+        id: PacketId,
+        item: &Item<'_>,
+        retain: bool,
+        grant: PublishGrant,
+        out: &mut impl Outbox,
+    ) -> bool {
         if let Some(state) = self.links[link.0 as usize].as_mut() {
             state.qos2_open = state.qos2_open.saturating_add(1);
         }
+        let message = Message::keep(item, self.kept.count(item.payload.len()));
         let session = &mut self.sessions[key as usize];
-        if let Err(at) = session.awaiting_pubrel.binary_search(&id) {
-            session.awaiting_pubrel.insert(at, id);
+        if let Err(at) = session.taken.binary_search_by_key(&id, |taken| taken.id) {
+            session.taken.insert(at, Taken { id, message: Arc::clone(&message), retain, grant });
         }
-        Self::keep(session, out, |number| StoreOp::Taken(number, id))
+        Self::keep(session, out, |number| StoreOp::Taken(number, id, StoredTaken { message, retain }))
+    }
+
+    /// The client has released a message: it goes on. `true` if the store was told.
+    pub(crate) fn release(&mut self, now: Instant, key: u32, taken: &Taken, out: &mut impl Outbox) -> bool {
+        let item = taken.message.item();
+        if item.expires_at.is_some_and(|at| at <= now) {
+            self.stats.publishes_expired += 1;
+            return false;
+        }
+        let place = self.routes.place(item.topic, None);
+        self.route(now, &item, taken.retain, taken.grant, Some(key), place, out).kept
     }
 
     /// The topic of an alias, introduced now (`topic` is there) or before [5.0 §3.3.2.3.4].

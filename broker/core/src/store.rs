@@ -50,8 +50,8 @@ pub enum StoreOp {
     },
     /// The message `entry` was acknowledged to the end, or dropped.
     Done(SessionNumber, u64),
-    /// A QoS 2 message of the client was taken: a repeat must be known as one.
-    Taken(SessionNumber, PacketId),
+    /// A QoS 2 message of the client was taken: a repeat must be known as one, and the message goes on when it is released.
+    Taken(SessionNumber, PacketId, StoredTaken),
     /// The client released it.
     Released(SessionNumber, PacketId),
     /// The topic's retained message is this one now.
@@ -109,6 +109,15 @@ pub struct StoredMessage {
     pub released: bool,
 }
 
+/// A QoS 2 message that its client has not released, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTaken {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Whether it is to be retained.
+    pub retain: bool,
+}
+
 /// A durable session as stored.
 #[derive(Clone, Debug, Default)]
 pub struct StoredSession {
@@ -123,7 +132,7 @@ pub struct StoredSession {
     /// Its messages in their order.
     pub messages: BTreeMap<u64, StoredMessage>,
     /// QoS 2 messages taken from it and not released.
-    pub taken: Vec<PacketId>,
+    pub taken: BTreeMap<PacketId, StoredTaken>,
 }
 
 /// A store without a disk: it lives as long as the process.
@@ -157,7 +166,7 @@ impl MemoryStore {
             | StoreOp::Queued(number, _)
             | StoreOp::Sent { session: number, .. }
             | StoreOp::Done(number, _)
-            | StoreOp::Taken(number, _)
+            | StoreOp::Taken(number, ..)
             | StoreOp::Released(number, _) => {
                 if let Some(session) = self.sessions.get_mut(&number) {
                     session.apply(op);
@@ -198,15 +207,11 @@ impl StoredSession {
             StoreOp::Done(_, entry) => {
                 self.messages.remove(&entry);
             }
-            StoreOp::Taken(_, id) => {
-                if let Err(at) = self.taken.binary_search(&id) {
-                    self.taken.insert(at, id);
-                }
+            StoreOp::Taken(_, id, taken) => {
+                self.taken.insert(id, taken);
             }
             StoreOp::Released(_, id) => {
-                if let Ok(at) = self.taken.binary_search(&id) {
-                    self.taken.remove(at);
-                }
+                self.taken.remove(&id);
             }
             // Of the store as a whole, carried out there.
             StoreOp::Session { .. } | StoreOp::SessionGone(_) | StoreOp::Retained(..) | StoreOp::RetainedGone(_) => {}

@@ -32,6 +32,7 @@ fn dup_says_only_whether_this_packet_was_sent_before() {
             link
         });
         publish_dup(&mut world, publisher, 2, 9, "x");
+        world.pubrel(publisher, 9);
         let heard = links.map(|link| world.heard(link));
         assert_eq!(heard, [["PUBLISH t x"], ["PUBLISH t x q1 id1"], ["PUBLISH t x q2 id1"]]);
         let heard = [1, 2].map(|level| {
@@ -65,13 +66,15 @@ fn a_qos2_message_is_routed_once_for_each_round_of_its_identifier() {
         world.wants(watcher, "t", 0);
         let link = world.connect(hello(version, "c"));
         for payload in ["first", "second"] {
-            world.publish(link, 2, 8, "t", payload);
+            world.hand_over(link, 8, "t", payload);
             publish_dup(&mut world, link, 2, 8, payload);
-            world.publish(link, 2, 8, "t", "anything");
+            world.hand_over(link, 8, "t", "anything");
             assert_eq!(world.heard(link), ["PUBREC 8"; 3]);
-            assert_eq!(world.heard(watcher), [format!("PUBLISH t {payload}")]);
+            assert_eq!(world.heard(watcher), [""; 0]);
             world.pubrel(link, 8);
-            assert_eq!(world.heard(link), ["PUBCOMP 8"]);
+            world.pubrel(link, 8);
+            assert_eq!(world.heard(link), ["PUBCOMP 8"; 2]);
+            assert_eq!(world.heard(watcher), [format!("PUBLISH t {payload}")]);
         }
     }
 }
@@ -82,9 +85,9 @@ fn after_a_pubrec_that_refuses_its_identifier_stands_for_a_new_message() {
     let mut world = World::ruled(open_settings(), acl::Acl::parse(b"topic readwrite ok\n").unwrap());
     let link = world.connect(hello(V5, "c"));
     world.wants(link, "ok", 0);
-    world.publish(link, 2, 8, "no", "refused");
+    world.hand_over(link, 8, "no", "refused");
     world.publish(link, 2, 8, "ok", "new");
-    assert_eq!(world.heard(link), ["PUBREC 8 0x87", "PUBLISH ok new", "PUBREC 8"]);
+    assert_eq!(world.heard(link), ["PUBREC 8 0x87", "PUBREC 8", "PUBLISH ok new", "PUBCOMP 8"]);
 }
 
 #[test]
@@ -96,12 +99,16 @@ fn a_message_that_was_sent_does_not_expire_and_an_exchange_outlives_its_message(
     let publisher = world.connect(durable(V5, "publisher"));
     let mut properties = PropertiesBuf::new();
     properties.push(Property::MessageExpiryInterval(5));
+    world.publishes(publisher, 2, 8, "t", "late", false, &properties);
     world.publishes(publisher, 2, 9, "t", "x", false, &properties);
-    assert_eq!(world.heard(link), ["PUBLISH t x q2 id1 expiry=5"]);
-    assert_eq!(world.heard(publisher), ["PUBREC 9"]);
-    world.pass_s(100);
+    assert_eq!(world.heard(publisher), ["PUBREC 8", "PUBREC 9"]);
+    world.pass_s(2);
     world.pubrel(publisher, 9);
-    assert_eq!(world.heard(publisher), ["PUBCOMP 9"]);
+    assert_eq!(world.heard(link), ["PUBLISH t x q2 id1 expiry=3"]);
+    world.pass_s(100);
+    world.pubrel(publisher, 8);
+    assert_eq!(world.heard(publisher), ["PUBCOMP 9", "PUBCOMP 8"]);
+    assert_eq!(world.heard(link), [""; 0], "what was released too late has expired");
     world.lose(link);
     let link = world.connect_again(durable(V5, "c"));
     let heard = world.heard(link);

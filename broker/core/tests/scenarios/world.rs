@@ -406,12 +406,25 @@ impl World {
 
     // ---- what clients say
 
+    /// PUBLISH, and PUBREL for a message of QoS 2: it goes on then.
     pub(crate) fn publish(&mut self, link: LinkId, level: u8, packet_id: u16, topic: &str, payload: &str) {
         self.publishes(link, level, packet_id, topic, payload, false, &PropertiesBuf::new());
+        if level == 2 && !self.is_closed(link) {
+            self.pubrel(link, packet_id);
+        }
     }
 
+    /// As [`publish`](Self::publish), with RETAIN.
     pub(crate) fn retain(&mut self, link: LinkId, level: u8, packet_id: u16, topic: &str, payload: &str) {
         self.publishes(link, level, packet_id, topic, payload, true, &PropertiesBuf::new());
+        if level == 2 && !self.is_closed(link) {
+            self.pubrel(link, packet_id);
+        }
+    }
+
+    /// PUBLISH of QoS 2 alone.
+    pub(crate) fn hand_over(&mut self, link: LinkId, packet_id: u16, topic: &str, payload: &str) {
+        self.publishes(link, 2, packet_id, topic, payload, false, &PropertiesBuf::new());
     }
 
     #[allow(clippy::too_many_arguments)]

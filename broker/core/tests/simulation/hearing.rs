@@ -34,7 +34,14 @@ impl Model {
                 self.reply(link, Reply::PubRel(id));
             }
             Packet::PubRel(ack) => {
-                self.set_taken(client, ack.packet_id.get(), false);
+                // What was taken goes on now, if it has not expired meanwhile.
+                match self.set_taken(client, ack.packet_id.get(), None) {
+                    Some((_, Some(at))) if at <= self.now => self.counts.expired += 1,
+                    Some((message, expires_at)) => {
+                        self.route(message, client, expires_at);
+                    }
+                    None => {}
+                }
                 self.reply(link, Reply::PubComp(ack.packet_id.get()));
             }
             Packet::Subscribe(subscribe) => self.hear_subscribe(client, link, subscribe),
@@ -73,16 +80,20 @@ impl Model {
         let id = publish.packet_id.map_or(0, mqtt::PacketId::get);
         let (qos, topic) = (publish.qos.as_u8(), self.messages[message as usize].topic);
         let user = self.session(client).user;
-        let reason = if qos == 2 && self.session(client).taken.contains(&id) {
+        let expiry_s = self.messages[message as usize].expiry_s;
+        let expires_at = expiry_s.map(|seconds| self.now + u64::from(seconds) * 1000);
+        let reason = if qos == 2 && self.session(client).taken.contains_key(&id) {
             // A repeat: acknowledged, and not routed again [5.0 MQTT-4.3.3-10].
             ReasonCode::Success
         } else if !self.rights.may_publish(user, topic) {
             ReasonCode::NotAuthorized
+        } else if qos == 2 {
+            self.set_taken(client, id, Some((message, expires_at)));
+            ReasonCode::Success
+        } else if self.route(message, client, expires_at) {
+            ReasonCode::Success
         } else {
-            if qos == 2 {
-                self.set_taken(client, id, true);
-            }
-            if self.route(message, client) { ReasonCode::Success } else { ReasonCode::NoMatchingSubscribers }
+            ReasonCode::NoMatchingSubscribers
         };
         let reason = if is_v5 { reason } else { ReasonCode::Success };
         match qos {

@@ -138,7 +138,9 @@ impl Model {
         let Some(will) = session.will.take() else { return };
         let (user, topic) = (session.user, self.messages[will.message as usize].topic);
         if self.rights.may_publish(user, topic) {
-            self.route(will.message, client);
+            let expiry_s = self.messages[will.message as usize].expiry_s;
+            let expires_at = expiry_s.map(|seconds| self.now + u64::from(seconds) * 1000);
+            self.route(will.message, client, expires_at);
         }
     }
 

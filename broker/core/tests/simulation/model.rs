@@ -21,6 +21,9 @@ pub(crate) struct Wish {
     pub identifier: u32,
 }
 
+/// A QoS 2 message that is not released: which, and when it expires.
+pub(crate) type Held = (u32, Option<u64>);
+
 /// One delivery that a client is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owed {
@@ -85,7 +88,7 @@ pub(crate) struct Session {
     pub will_at: Option<u64>,
     pub wants: BTreeMap<usize, Wish>,
     /// QoS 2 messages of the client that are not released.
-    pub taken: BTreeSet<u16>,
+    pub taken: BTreeMap<u16, Held>,
     pub owed: BTreeMap<u32, State>,
 }
 
@@ -114,7 +117,7 @@ pub(crate) enum Undo {
     Session(usize, Option<Box<Session>>),
     Lasts(usize, u32, usize),
     Wants(usize, usize, Option<Wish>),
-    Taken(usize, u16, bool),
+    Taken(usize, u16, Option<Held>),
     Owed(usize, u32, Option<State>),
     Retained(usize, Option<Kept>),
     Pool(u32, Option<Shared>),
@@ -232,9 +235,8 @@ impl Model {
     // ---- messages
 
     /// A message was accepted: it is retained, and owed to all who want it and may have it. `true` if anybody wants it.
-    pub(crate) fn route(&mut self, message: u32, from: usize) -> bool {
-        let Message { topic, retain, expiry_s, size, .. } = self.messages[message as usize];
-        let expires_at = expiry_s.map(|seconds| self.now + u64::from(seconds) * 1000);
+    pub(crate) fn route(&mut self, message: u32, from: usize, expires_at: Option<u64>) -> bool {
+        let Message { topic, retain, size, .. } = self.messages[message as usize];
         if retain {
             let user = self.session(from).user;
             let kept = (size != Size::Empty).then_some(Kept { message, user, expires_at });
@@ -379,9 +381,12 @@ impl Model {
         old.is_some()
     }
 
-    pub(crate) fn set_taken(&mut self, client: usize, id: u16, is_taken: bool) -> bool {
-        let session = self.session(client);
-        let was = if is_taken { !session.taken.insert(id) } else { session.taken.remove(&id) };
+    pub(crate) fn set_taken(&mut self, client: usize, id: u16, held: Option<Held>) -> Option<Held> {
+        let taken = &mut self.session(client).taken;
+        let was = match held {
+            Some(held) => taken.insert(id, held),
+            None => taken.remove(&id),
+        };
         self.note(Undo::Taken(client, id, was));
         was
     }
@@ -425,10 +430,9 @@ impl Model {
             }
             Undo::Taken(client, id, was) => {
                 let taken = &mut self.session(client).taken;
-                if was {
-                    taken.insert(id)
-                } else {
-                    taken.remove(&id)
+                match was {
+                    Some(held) => taken.insert(id, held),
+                    None => taken.remove(&id),
                 };
             }
             Undo::Owed(client, owed, old) => {
@@ -466,7 +470,7 @@ pub(crate) fn begun(greeting: &Greeting) -> Box<Session> {
         will: None,
         will_at: None,
         wants: BTreeMap::new(),
-        taken: BTreeSet::new(),
+        taken: BTreeMap::new(),
         owed: BTreeMap::new(),
     })
 }
