@@ -136,10 +136,23 @@ impl Model {
         };
         let session = self.sessions[client].as_ref().unwrap();
         let found = session.waiting().find(is_it);
-        let found = found.or_else(|| self.take_from_pool(client, on, topic, publish));
+        // An earlier one of the same message may have been given up too early: it is that, if it is not this one's turn.
+        let in_turn = found.filter(|owed| !(self.has_loose(client, *owed) && self.is_behind(client, on, *owed)));
+        let found = in_turn.or_else(|| self.take_from_pool(client, on, topic, publish)).or(found);
         found.unwrap_or_else(|| {
             let (waiting, pool) = (self.wants_of(client), &self.pool);
             panic!("c{client} is not owed {publish:?} ({message:?}). What waits: {waiting:#?}; in the pool: {pool:#?}")
+        })
+    }
+
+    /// Whether something else has to be sent before.
+    fn is_behind(&self, client: usize, on: On, owed: u32) -> bool {
+        let Some(session) = &self.sessions[client] else { return false };
+        let Owed { message, qos, .. } = self.owed[owed as usize];
+        session.waiting().take_while(|earlier| *earlier < owed).any(|earlier| {
+            let Owed { message: other, qos: level, .. } = self.owed[earlier as usize];
+            let is_over = self.has_expired(earlier) || self.is_too_large(earlier, on);
+            other != message && !is_over && (qos > 0 || level == 0)
         })
     }
 

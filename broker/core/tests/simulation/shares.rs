@@ -153,6 +153,13 @@ impl Model {
         one == other || (a.size == Size::Empty && b.size == Size::Empty && a.topic == b.topic)
     }
 
+    /// Whether a delivery that looks like this one was given up without certainty.
+    pub(crate) fn has_loose(&self, client: usize, owed: u32) -> bool {
+        let message = self.owed[owed as usize].message;
+        let mut loose = self.pool.values().filter(|shared| shared.group == NO_GROUP);
+        loose.any(|shared| shared.members[0].client == client && self.look_alike(shared.message, message))
+    }
+
     pub(crate) fn has_a_share(&self, client: usize) -> bool {
         self.pool.values().flat_map(|shared| &shared.members).any(|member| member.client == client)
     }
