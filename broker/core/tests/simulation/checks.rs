@@ -334,7 +334,7 @@ impl Model {
             let is_large = self.is_too_large(owed, on);
             let has_window = self.has_window(client, on);
             let all_here = self.has_all_here(client);
-            let is_qos0 = self.owed[owed as usize].qos == 0;
+            let is_qos0 = self.owed[owed as usize].qos == 0 && !self.session(client).is_stuck;
             match state {
                 State::InFlight { is_here: true, .. } => {}
                 State::InFlight { released: false, .. } if is_large && room > 0 => self.drop(owed),

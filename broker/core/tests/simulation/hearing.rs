@@ -122,12 +122,14 @@ impl Model {
             codes.push(wish.qos);
         }
         self.reply(link, Reply::SubAck(subscribe.packet_id.get(), codes));
+        self.session(client).is_stuck = false;
     }
 
     /// The last acknowledgement of a delivery came. For an identifier that is not in flight it is passed over.
     fn over(&mut self, client: usize, id: u16) {
         if let Some(owed) = self.in_flight(client, id) {
             self.set(owed, None);
+            self.session(client).is_stuck = false;
         }
     }
 }

@@ -135,6 +135,14 @@ impl History {
 
     /// The broker is told something that the model was told before, and its answers are held against the model's.
     fn tell(&mut self, what: impl FnOnce(&mut Broker, Instant, &mut Edge)) {
+        self.tell_alone(what);
+        if !self.plan.settings.listeners[0].checks_passwords || self.rng.one_in(2) {
+            self.judge();
+        }
+    }
+
+    /// The same, and no verdict is given yet.
+    fn tell_alone(&mut self, what: impl FnOnce(&mut Broker, Instant, &mut Edge)) {
         self.calls += 1;
         what(&mut self.broker, Instant::from_millis(self.model.now), &mut self.edge);
         for given in std::mem::take(&mut self.edge.given) {
@@ -153,9 +161,6 @@ impl History {
         self.model.check_end_of_call(self.broker.stats(), &self.edge.closed, &mut self.edge.expired);
         self.edge.end_turn(self.model.now);
         self.model.committed(self.edge.committed);
-        if !self.plan.settings.listeners[0].checks_passwords || self.rng.one_in(2) {
-            self.judge();
-        }
     }
 
     pub(crate) fn open(&mut self, greeting: Greeting) -> LinkId {
@@ -294,6 +299,7 @@ impl History {
         if on.is_clogged {
             self.edge.line_mut(link).is_clogged = true;
         } else if self.edge.drain(link) {
+            self.model.session(c).is_stuck = false;
             self.tick(c);
             self.tell(|broker, now, edge| broker.drained(now, link, edge));
         }
@@ -347,7 +353,7 @@ impl History {
         self.edge.calls += 1;
         self.model.call = self.edge.calls;
         self.model.be_due(silences(&self.edge));
-        self.tell(Broker::handle_timeout);
+        self.tell_alone(Broker::handle_timeout);
     }
 
     fn silences(&self) -> impl Iterator<Item = (u64, Due)> {

@@ -72,6 +72,7 @@ impl Model {
             }
         }
         self.revoke_repeats(client, user);
+        self.session(client).is_stuck = false;
     }
 
     fn take_over(&mut self, greeting: &Greeting) {

@@ -90,6 +90,8 @@ pub(crate) struct Session {
     /// QoS 2 messages of the client that are not released.
     pub taken: BTreeMap<u16, Held>,
     pub owed: BTreeMap<u32, State>,
+    /// A right went, and with it what was to come again: what waited behind it waits for the next acknowledgement.
+    pub is_stuck: bool,
 }
 
 impl Session {
@@ -342,6 +344,7 @@ impl Model {
             if !self.rights.may_read(user, self.topic_of(owed)) {
                 self.given_up.insert(owed);
                 self.set(owed, None);
+                self.session(client).is_stuck = true;
             }
         }
     }
@@ -472,5 +475,6 @@ pub(crate) fn begun(greeting: &Greeting) -> Box<Session> {
         wants: BTreeMap::new(),
         taken: BTreeMap::new(),
         owed: BTreeMap::new(),
+        is_stuck: false,
     })
 }
