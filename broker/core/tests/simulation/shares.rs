@@ -120,7 +120,8 @@ impl Model {
         let twins = self.pool.iter().filter(|(_, it)| is_twin(it)).map(|(number, it)| (*number, it.clone()));
         for (number, old) in twins.collect::<Vec<_>>() {
             let mut twin = old.clone();
-            twin.may_be_gone |= taken.may_be_gone;
+            // Of two that expire at different times, the one that is left may be the one that has.
+            twin.may_be_gone |= taken.may_be_gone || taken.members[0].expires_at != old.members[0].expires_at;
             let new = taken.members.iter().filter(|member| !old.members.contains(member));
             twin.members.extend(new.cloned());
             self.pool.insert(number, twin);
