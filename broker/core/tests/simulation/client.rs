@@ -109,8 +109,11 @@ fn packet_id(id: u16) -> PacketId {
 impl Client {
     /// Its connection is over.
     pub(crate) fn parted(&mut self, now: u64) {
+        let ends_at = (self.lasts_now_s < u32::MAX).then(|| now + u64::from(self.lasts_now_s) * 1000);
+        // Until it was let in again, what the connection before has left of it counts too.
+        let before = self.ends_at.filter(|_| !self.is_in);
+        self.ends_at = before.into_iter().chain(ends_at).min();
         self.is_in = false;
-        self.ends_at = (self.lasts_now_s < u32::MAX).then(|| now + u64::from(self.lasts_now_s) * 1000);
     }
 }
 
@@ -143,7 +146,6 @@ impl History {
         let client = &mut self.clients[c];
         client.begins_anew = greeting.clean;
         client.lasts_now_s = greeting.lasts_s;
-        client.ends_at = None;
         if greeting.clean {
             client.throw_away();
         }
@@ -437,6 +439,7 @@ impl History {
         let client = &mut self.clients[c];
         client.is_in = true;
         client.begins_anew = false;
+        client.ends_at = None;
         if !is_present {
             client.throw_away();
         }

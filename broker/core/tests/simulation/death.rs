@@ -138,14 +138,15 @@ fn check_session(model: &Model, session: &Session, stored: &StoredSession) {
     // What comes or not may be there or not.
     let loose = model.pool.values().filter(|shared| shared.group == NO_GROUP);
     let loose = loose.flat_map(|shared| &shared.members).filter(|member| *member.client_id() == **id);
-    let loose: Vec<_> = loose.map(|member| member.message).collect();
+    let is_empty = |message: u32| model.messages[message as usize].size == Size::Empty;
+    let loose: Vec<_> = loose.map(|member| (!is_empty(member.message)).then_some(member.message)).collect();
     let mut wanted = kept.clone();
     stored.retain(|held| match wanted.iter().position(|wanted| wanted == held) {
         Some(place) => {
             wanted.swap_remove(place);
             true
         }
-        None => !held.0.is_some_and(|message| loose.contains(&message)),
+        None => !loose.contains(&held.0),
     });
     kept.sort_unstable();
     stored.sort_unstable();
