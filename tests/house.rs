@@ -88,7 +88,7 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         TLS_READS_MAX REPLY_BYTES_MAX ACCEPTS_PER_TURN_MAX LINGER_TIME_MAX ACCEPT_REST LOGINS_WAITING_MAX
         LOGINS_WAITING_PER_NETWORK_MAX LOGINS_WAITING_BYTES_MAX LOGINS_REMEMBERED_MAX LOGIN_REMEMBERED
         KNOCKS_REMEMBERED_MAX KNOCK_QUIET SPARE_BUFFERS_MAX SPARE_BUFFER_BYTES_MAX AUTHENTICATION_DATA_BYTES_MAX
-        AUTHENTICATION_STEPS_MAX EXCHANGES_BYTES_MAX
+        AUTHENTICATION_STEPS_MAX EXCHANGES_BYTES_MAX UNRELEASED_BYTES_MAX
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));

@@ -140,6 +140,7 @@ impl Appliance {
                 holding: Vec::new(),
                 batch: Vec::new(),
                 store: MemoryStore::default(),
+                keeps_at_once: true,
                 logins,
                 connect_bytes: 0,
                 verdicts: Vec::new(),

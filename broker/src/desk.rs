@@ -39,6 +39,9 @@ pub(crate) struct Desk {
     /// What the store has to keep before they may go.
     pub batch: Vec<StoreOp>,
     pub store: MemoryStore,
+    /// The store keeps what it is given while it is given it: nothing has to wait for it, and what clients are told comes
+    /// in mosquitto's order.
+    pub keeps_at_once: bool,
     pub logins: Logins,
     /// Length of the CONNECT that the core is being told.
     pub connect_bytes: usize,
@@ -145,11 +148,15 @@ impl Desk {
         }
     }
 
-    /// The store keeps what it was given; the acknowledgements that waited for it may go.
-    pub(crate) fn commit(&mut self) {
+    fn keep(&mut self) {
         for op in self.batch.drain(..) {
             self.store.apply(op);
         }
+    }
+
+    /// The store keeps what it was given; the acknowledgements that waited for it may go.
+    pub(crate) fn commit(&mut self) {
+        self.keep();
         for at in std::mem::take(&mut self.holding) {
             let Some(connection) = self.connections.get_mut(at as usize) else { continue };
             let held = std::mem::take(&mut connection.held);
@@ -186,8 +193,11 @@ impl Outbox for Desk {
     }
 
     fn acknowledge(&mut self, link: LinkId, packet: &[u8], promises: bool) {
+        if promises && self.keeps_at_once {
+            self.keep();
+        }
         let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
-        if !promises && connection.held.is_empty() {
+        if (!promises || self.keeps_at_once) && connection.held.is_empty() {
             return self.send(link, packet);
         }
         if connection.held.is_empty() {

@@ -6,7 +6,7 @@ mod faults;
 mod reading;
 mod sessions;
 
-pub(crate) use reading::{lasts, receive_maximum};
+pub(crate) use reading::lasts;
 
 use crate::scene::Scene;
 use crate::wire::Heard;

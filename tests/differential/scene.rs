@@ -24,8 +24,6 @@ pub(crate) struct Scene<'a> {
     pub is_resumed: bool,
     /// What was sent on this connection before and not acknowledged to its end.
     pub in_flight: usize,
-    /// A client has left that has a session, or one may not have much in flight: what is sent to it is not heard at once.
-    pub somebody_waits: bool,
     /// More than one has subscribed as one of a group, or one that may be away.
     pub has_groups: bool,
     /// What was said in this step, here or on another connection.

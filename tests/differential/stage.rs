@@ -66,8 +66,6 @@ pub(crate) struct Stage<'a> {
     /// The CONNECT by which each place was last let in.
     hellos: [Option<(ProtocolVersion, Vec<u8>)>; PLACES],
     somebody_is_away: bool,
-    /// Somebody may have little in flight.
-    is_narrow: bool,
     /// SUBSCRIBE packets with a shared subscription.
     shared: usize,
     /// Those who left a will with a delay.
@@ -89,7 +87,6 @@ pub(crate) fn play(pair: &Pair, conversation: &Conversation) -> Outcome {
         connects: Vec::new(),
         hellos: [const { None }; PLACES],
         somebody_is_away: false,
-        is_narrow: pair.configuration.is_narrow,
         shared: 0,
         delayed_wills: Vec::new(),
         outcome: Outcome::new(),
@@ -175,7 +172,6 @@ impl Stage<'_> {
         self.outcome.steps += 1;
         let is_new = talk.hello.is_empty();
         if is_new {
-            self.is_narrow |= accepted::receive_maximum(bytes).is_some_and(|most| most <= 2);
             talk.hello = bytes.to_vec();
             let connected = keeper::Connected::of(bytes);
             talk.is_resumed = connected.is_some_and(|connected| self.connects.contains(&connected));
@@ -242,7 +238,6 @@ impl Stage<'_> {
                 hello: &talk.hello,
                 is_resumed: talk.is_resumed,
                 in_flight: talk.awaiting.len(),
-                somebody_waits: self.somebody_is_away || self.is_narrow,
                 has_groups: self.shared > 1 || self.shared > 0 && self.somebody_is_away,
                 meets_delayed_will: is_new && place == at && meets_delayed_will,
                 said: bytes,

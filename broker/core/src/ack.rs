@@ -61,8 +61,7 @@ impl Broker {
     pub(crate) fn on_pubrel(&mut self, now: Instant, link: LinkId, key: u32, ack: Ack<'_>, out: &mut impl Outbox) {
         let session = &mut self.sessions[key as usize];
         let mut promises = false;
-        if let Ok(at) = session.taken.binary_search_by_key(&ack.packet_id, |taken| taken.id) {
-            let taken = session.taken.remove(at);
+        if let Some(taken) = session.taken.remove(ack.packet_id) {
             promises = Self::keep(session, out, |number| StoreOp::Released(number, ack.packet_id));
             promises |= self.release(now, key, &taken, out);
             if let Some(state) = self.links[link.0 as usize].as_mut() {

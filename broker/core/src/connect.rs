@@ -12,6 +12,7 @@ use crate::link::{LinkState, Trust};
 use crate::message::{Item, Message};
 use crate::publish::is_too_deep;
 use crate::session::{Expiry, Online, Session};
+use crate::taken::Unreleased;
 use crate::tally::Counted;
 use crate::timers::Due;
 use crate::will::Will;
@@ -324,7 +325,7 @@ impl Broker {
             will: None,
             will_at: None,
             subscriptions: FilterSet::default(),
-            taken: Vec::new(),
+            taken: Unreleased::default(),
             outgoing: None,
             aliases: None,
             as_publisher: None,

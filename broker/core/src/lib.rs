@@ -34,6 +34,7 @@ mod store;
 mod subscribe;
 mod subscriptions;
 mod sys;
+mod taken;
 mod tally;
 mod time;
 mod timers;

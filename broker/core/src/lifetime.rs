@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::publish::is_command;
-use crate::session::{Expiry, InFlight, Outgoing, Queued, Session, Taken};
+use crate::session::{Expiry, InFlight, Outgoing, Queued, Session};
 use crate::sharing::inheritance;
 use crate::store::{SessionNumber, StoredSession};
 use crate::subscriptions::Subscriber;
@@ -155,7 +155,7 @@ impl Broker {
             will: None,
             will_at: None,
             subscriptions: stored.subscriptions.values().map(|s| s.filter.clone()).collect(),
-            taken: stored.taken.iter().map(|(id, held)| Taken::restored(*id, held)).collect(),
+            taken: stored.taken.iter().collect(),
             outgoing: (!stored.messages.is_empty()).then(|| Box::new(outgoing)),
             aliases: None,
             as_publisher: None,

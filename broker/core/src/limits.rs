@@ -51,6 +51,10 @@ pub(crate) fn tree_bytes(topic: &str) -> usize {
     KEPT_TOPIC_BYTES + 2 * topic.len() + KEPT_LEVEL_BYTES * topic.split('/').count()
 }
 
+/// Memory that the QoS 2 messages of one session may take that its client has sent and not released, reckoned like
+/// retained ones. One more is refused with 0x97; before 5.0 the connection is closed.
+pub const UNRELEASED_BYTES_MAX: usize = 64 << 20;
+
 /// How long a connection may take from its first byte to a complete CONNECT, and to be let in.
 pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(20);
 

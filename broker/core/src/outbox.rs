@@ -268,6 +268,9 @@ pub enum ClientFault {
     /// More QoS 2 messages unfinished than our Receive Maximum allows [5.0 §3.3.4].
     #[error("receive maximum exceeded")]
     ReceiveMaximum,
+    /// Messages of QoS 2 that it does not release take all the memory that they may.
+    #[error("too many QoS 2 messages without PUBREL")]
+    Unreleased,
     /// A Topic Alias of 0 or above our maximum [5.0 MQTT-3.3.2-8, MQTT-3.3.2-9].
     #[error("topic alias invalid")]
     TopicAlias,
@@ -291,6 +294,7 @@ impl ClientFault {
             Self::KeepAliveExpired => ReasonCode::KeepAliveTimeout,
             Self::SlowLogin | Self::Unexpected(_) => ReasonCode::ProtocolError,
             Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
+            Self::Unreleased => ReasonCode::QuotaExceeded,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
             Self::AnswerTooLarge => ReasonCode::PacketTooLarge,
             Self::QoSNotSupported => ReasonCode::QoSNotSupported,

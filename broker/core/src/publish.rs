@@ -8,7 +8,7 @@ use mqtt::{Ack, DecodeFault, Packet, PacketId, PropertiesBuf, Publish, QoS, Reas
 
 use crate::link::LastRoute;
 use crate::message::{Item, Message};
-use crate::session::Taken;
+use crate::taken::Taken;
 use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, StoreOp, StoredTaken, TOPIC_LEVELS_MAX};
 
 impl Broker {
@@ -115,6 +115,15 @@ impl Broker {
             self.stats.publishes_dropped += 1;
             return Ok(Err(ReasonCode::QuotaExceeded));
         }
+        if publish.qos == QoS::ExactlyOnce && !self.sessions[key as usize].taken.has_room(publish.payload.len()) {
+            self.stats.publishes_dropped += 1;
+            // Before 5.0 there is no word for it.
+            return if self.version(link).is_v5() {
+                Ok(Err(ReasonCode::QuotaExceeded))
+            } else {
+                Err(ClientFault::Unreleased)
+            };
+        }
         Ok(Ok(grant))
     }
 
@@ -158,7 +167,7 @@ impl Broker {
     }
 
     fn is_repeat(&self, key: u32, id: PacketId) -> bool {
-        self.sessions[key as usize].taken.binary_search_by_key(&id, |taken| taken.id).is_ok()
+        self.sessions[key as usize].taken.has(id)
     }
 
     /// Keeps a QoS 2 message until its PUBREL. `true` if the store was told.
@@ -178,9 +187,7 @@ impl Broker {
         }
         let message = Message::keep(item, self.kept.count(item.payload.len()));
         let session = &mut self.sessions[key as usize];
-        if let Err(at) = session.taken.binary_search_by_key(&id, |taken| taken.id) {
-            session.taken.insert(at, Taken { id, message: Arc::clone(&message), retain, grant });
-        }
+        session.taken.insert(Taken { id, message: Arc::clone(&message), retain, grant });
         Self::keep(session, out, |number| StoreOp::Taken(number, id, StoredTaken { message, retain }))
     }
 
@@ -230,7 +237,9 @@ impl Broker {
         let why = match reason {
             ReasonCode::NotAuthorized => "the rules do not let this client publish to this topic",
             ReasonCode::ImplementationSpecificError => "the payload is larger than message_size_limit",
-            ReasonCode::QuotaExceeded => "retained messages take all the memory that they may",
+            ReasonCode::QuotaExceeded => {
+                "retained messages, or those of this client that wait for PUBREL, take all their memory"
+            }
             _ => "",
         };
         let properties = if why.is_empty() { PropertiesBuf::new() } else { self.reason_string(link, why, 0, false) };

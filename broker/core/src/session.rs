@@ -5,12 +5,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use acl::PublishGrant;
 use mqtt::{PacketId, ProtocolVersion, QoS};
 
 use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
-use crate::store::{Publisher, SessionNumber, StoredTaken};
+use crate::store::{Publisher, SessionNumber};
+use crate::taken::Unreleased;
 use crate::wanted::Identifiers;
 use crate::will::Will;
 use crate::{Instant, LinkId, Message};
@@ -31,8 +31,8 @@ pub(crate) struct Session {
     /// Where its will stands in the timers, while it is away.
     pub will_at: Option<Instant>,
     pub subscriptions: FilterSet,
-    /// Incoming QoS 2 messages that were taken and not yet released, sorted by identifier.
-    pub taken: Vec<Taken>,
+    /// Incoming QoS 2 messages that were taken and not yet released.
+    pub taken: Unreleased,
     /// Made when the first message has to wait for an acknowledgement or for room.
     pub outgoing: Option<Box<Outgoing>>,
     /// The Topic Aliases towards its connection, if that takes any.
@@ -51,23 +51,6 @@ impl Session {
     pub(crate) fn as_publisher(&mut self) -> Arc<Publisher> {
         let made = || Arc::new(Publisher { client_id: Arc::clone(&self.client_id), username: self.username.clone() });
         Arc::clone(self.as_publisher.get_or_insert_with(made))
-    }
-}
-
-/// A QoS 2 message between its PUBREC and its PUBREL. It goes on when the client releases it, as with mosquitto; with a
-/// session that ends it is over, and its client was never told that it is complete.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub id: PacketId,
-    pub message: Arc<Message>,
-    pub retain: bool,
-    pub grant: PublishGrant,
-}
-
-impl Taken {
-    pub(crate) fn restored(id: PacketId, stored: &StoredTaken) -> Self {
-        let (message, retain) = (Arc::clone(&stored.message), stored.retain);
-        Self { id, message, retain, grant: PublishGrant::given_before() }
     }
 }
 

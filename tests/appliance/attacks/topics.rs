@@ -32,6 +32,8 @@ fn the_brokers_own_topics_are_refused_and_others_that_begin_with_a_dollar_are_no
             at_qos2[0] = 0x34;
             let mut answer = puback(version, reason);
             answer[0] = 0x50;
+            at_qos2.extend([0x62, 2, 0, 7]);
+            answer.extend([0x70, 2, 0, 7]);
             siege.is_answered(version, &at_qos2, &answer, &what);
             let message = packet(0x30, &[&text(topic), &properties(version, &[]), b"payload"]);
             let heard = if is_routed { message.repeat(3) } else { Vec::new() };

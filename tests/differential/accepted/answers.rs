@@ -3,7 +3,7 @@
 use mqtt::{Properties, Property};
 
 use super::editing::{edit_publish, identifiers_first, pairs, publish_properties, replace, without};
-use super::reading::{has, is_answer, lane, said_connect, says};
+use super::reading::{has, is_answer, said_connect, says};
 use super::{Accepted, Judge};
 use crate::bytes::{CONNECT, PUBACK, PUBLISH, PUBREC, split};
 use crate::keeper::assigned;
@@ -52,25 +52,25 @@ pub(super) const LIST: &[Accepted] = &[
         }),
     },
     Accepted {
-        name: "answers wait for the store, messages do not",
-        reason: "an answer that promises something goes when it is kept, behind the messages of that turn [5.0 §3.8.4 allows it \
-                 for SUBACK, §4.6 orders topic by topic and QoS by QoS]; and what QoS 2 brings comes before its PUBREC, see above",
+        name: "which QoS of a message comes first",
+        reason: "copies for overlapping subscriptions, and retained messages, have their order QoS by QoS [3.1.1 and 5.0 §4.6]",
         judge: Judge::Alike(|_, ours, theirs| {
-            if ours.end == theirs.end {
-                ours.packets.sort_by_key(|packet| lane(packet));
-                theirs.packets.sort_by_key(|packet| lane(packet));
+            for heard in [ours, theirs] {
+                let are_messages =
+                    |one: &Vec<u8>, other: &Vec<u8>| [one, other].iter().all(|it| it[0] & 0xF0 == PUBLISH);
+                heard.packets.chunk_by_mut(are_messages).for_each(|run| run.sort_by_key(|packet| packet[0] >> 1 & 3));
             }
         }),
     },
     Accepted {
-        name: "PUBREC tells that nobody has subscribed",
-        reason: "2.1.2's choice for QoS above 0 [5.0 §3.5.2.1]; 2.0.11 makes it for QoS 1 alone",
-        judge: Judge::Alike(|_, ours, _| {
-            for packet in &mut ours.packets {
-                if packet[0] == PUBREC && packet.get(4) == Some(&0x10) {
-                    *packet = vec![PUBREC, 2, packet[2], packet[3]];
-                }
-            }
+        name: "room that 2.0.11 does not give back",
+        reason: "a QoS 2 message that is not released counts against what 2.0.11 takes of QoS 1 as well, and a later one is \
+                 told 0x97; 5.0 §4.9 gives the client a quota, which it has kept",
+        judge: Judge::ApartSeldom(|scene| {
+            let is_full = |packet: &Vec<u8>| matches!(packet[..], [PUBACK | PUBREC, 3, _, _, 0x97]);
+            scene.configuration == "window"
+                && scene.theirs.packets.iter().any(is_full)
+                && !scene.ours.packets.iter().any(is_full)
         }),
     },
     Accepted {

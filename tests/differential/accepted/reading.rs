@@ -3,7 +3,7 @@
 use mqtt::{Connect, DecodeFault, Packet, Property, ProtocolVersion, next_frame};
 
 use super::editing::{edit_publish, identifiers_first};
-use crate::bytes::{PUBACK, PUBLISH, PUBREC, PUBREL, id_of, split};
+use crate::bytes::{PUBACK, PUBLISH, PUBREC, split};
 use crate::keeper::without_id;
 use crate::scene::Scene;
 use crate::wire::{End, Heard};
@@ -81,28 +81,6 @@ pub(crate) fn in_another_order(scene: &Scene<'_>) -> bool {
     };
     messages(scene.ours, true) != messages(scene.theirs, true)
         && messages(scene.ours, false) == messages(scene.theirs, false)
-}
-
-/// The PUBLISH packets of QoS 2 behind which there is no PUBREL for them.
-pub(crate) fn unreleased(said: &[u8]) -> Vec<&[u8]> {
-    let packets = split(said).0;
-    let is_released = |at: usize, id: Option<[u8; 2]>| {
-        packets[at..].iter().any(|packet| packet[0] == PUBREL && packet.get(2..4) == id.as_ref().map(|id| &id[..]))
-    };
-    let qos2 = packets.iter().enumerate().filter(|(_, packet)| packet[0] & 0xF6 == PUBLISH | 4);
-    qos2.filter(|(at, packet)| !is_released(*at, id_of(packet))).map(|(_, packet)| *packet).collect()
-}
-
-/// Whether a QoS 2 message that came before is repeated or released.
-pub(crate) fn releases_earlier(said: &[u8]) -> bool {
-    let packets = split(said).0;
-    if packets.iter().any(|packet| packet[0] & 0xFE == PUBLISH | 0x0C) {
-        return true;
-    }
-    let is_here = |id: Option<&[u8]>| {
-        packets.iter().any(|packet| packet[0] & 0xF6 == PUBLISH | 4 && id_of(packet).as_ref().map(|id| &id[..]) == id)
-    };
-    packets.iter().any(|packet| packet[0] == PUBREL && !is_here(packet.get(2..4)))
 }
 
 /// Whether a CONNECT asks for a session that outlives its connection.

@@ -1,25 +1,12 @@
 //! What becomes of messages, sessions and wills: who is in another state afterwards.
 
 use super::editing::{identifiers_first, topic_and_payload};
-use super::reading::{
-    has, in_another_order, publishes, releases_earlier, said_connect, same_deliveries, says, unreleased, window,
-};
+use super::reading::{has, in_another_order, publishes, said_connect, same_deliveries, says, window};
 use super::{Accepted, Judge};
 use crate::bytes::{DISCONNECT, PUBLISH, PUBREC, PUBREL, SUBSCRIBE, split};
 use crate::wire::{End, Heard};
 
 pub(super) const LIST: &[Accepted] = &[
-    Accepted {
-        name: "QoS 2 is delivered at PUBLISH, not at PUBREL",
-        reason: "the standards show both ways [3.1.1 §4.3.3, 5.0 §4.3.3]; mosquitto waits for PUBREL",
-        judge: Judge::Apart(|scene| {
-            let unreleased = unreleased(scene.said);
-            let speaks_of_qos2 = !unreleased.is_empty() || releases_earlier(scene.said);
-            // What is retained, or goes to somebody who is away, is not heard.
-            let is_hidden = unreleased.iter().any(|packet| packet[0] & 1 == 1 || scene.somebody_waits);
-            speaks_of_qos2 && !same_deliveries(scene) || is_hidden && scene.is_speaker
-        }),
-    },
     Accepted {
         name: "who of a group gets a message",
         reason: "the server's to choose [5.0 §4.8.2]",
