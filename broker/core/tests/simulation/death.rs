@@ -77,7 +77,9 @@ impl History {
                             || (is_empty && TOPICS[topic] == waiting.message.topic().as_str()))
                         && shared.members.iter().any(|it| it.client == client && it.qos == waiting.qos.as_u8())
                 };
-                let place = pool.iter().position(is_it);
+                // Of two that look alike, the one that must be somewhere.
+                let must_be = |it: &(&u32, &Shared)| is_it(it) && !self.model.may_be_missing(it.1);
+                let place = pool.iter().position(must_be).or_else(|| pool.iter().position(is_it));
                 let place = place.unwrap_or_else(|| panic!("c{client} keeps {waiting:?}: {pool:?}"));
                 held.push((*pool.remove(place).0, client));
             }
