@@ -4,7 +4,7 @@
 use broker_core::{Broker, Instant, StoredMessage, StoredSession};
 
 use crate::history::History;
-use crate::model::{Model, Session, State};
+use crate::model::{Model, Owed, Session, State};
 use crate::rights::user_name;
 use crate::shares::{NO_GROUP, Shared};
 use crate::words::{CLIENTS, FILTERS, Message, Size, TOPICS, filter_place, number, topic_place};
@@ -69,13 +69,17 @@ impl History {
             for waiting in stored.messages.values().filter(|held| held.sent_as.is_none()) {
                 let Some(group) = waiting.share.as_deref().map(filter_place) else { continue };
                 let message = number(waiting.message.payload());
+                let is_held = |it: &Owed| {
+                    let expires_at = it.expires_at.map(Instant::from_millis);
+                    it.client == client && it.qos == waiting.qos.as_u8() && expires_at == waiting.message.expires_at()
+                };
                 let is_it = |(_, shared): &(&u32, &Shared)| {
                     let Message { size, topic, .. } = self.model.messages[shared.message as usize];
                     let is_empty = message.is_none() && size == Size::Empty;
                     shared.group == group
                         && (message == Some(shared.message)
                             || (is_empty && TOPICS[topic] == waiting.message.topic().as_str()))
-                        && shared.members.iter().any(|it| it.client == client && it.qos == waiting.qos.as_u8())
+                        && shared.members.iter().any(is_held)
                 };
                 // Of two that look alike, the one that must be somewhere.
                 let must_be = |it: &(&u32, &Shared)| is_it(it) && !self.model.may_be_missing(it.1);

@@ -122,8 +122,10 @@ impl Model {
             let mut twin = old.clone();
             // Of two that expire at different times, the one that is left may be the one that has.
             twin.may_be_gone |= taken.may_be_gone || taken.members[0].expires_at != old.members[0].expires_at;
-            let new = taken.members.iter().filter(|member| !old.members.contains(member));
-            twin.members.extend(new.cloned());
+            let expires_at = taken.members[0].expires_at;
+            let mixed = old.members.iter().map(|member| Owed { expires_at, ..member.clone() });
+            let new = taken.members.iter().cloned().chain(mixed).filter(|member| !old.members.contains(member));
+            twin.members.extend(new.collect::<Vec<_>>());
             self.pool.insert(number, twin);
             self.note(Undo::Pool(number, Some(old)));
         }
@@ -215,8 +217,9 @@ impl Model {
     /// What a client may have had waits for others of the group. If it was another's, nothing changes.
     fn hand_on(&mut self, number: u32, client: usize) {
         let old = self.pool[&number].clone();
-        let expires_at = old.members[0].expires_at;
-        let mut fittest = self.fittest(old.group, old.message, expires_at, true);
+        let expiries: std::collections::BTreeSet<_> = old.members.iter().map(|member| member.expires_at).collect();
+        let fittest = expiries.iter().flat_map(|at| self.fittest(old.group, old.message, *at, true));
+        let mut fittest: Vec<_> = fittest.collect();
         let mut shared = old.clone();
         shared.members.retain(|member| member.client != client);
         // Of QoS 0 it may have been dropped by the one who had it.
