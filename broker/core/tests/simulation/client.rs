@@ -454,7 +454,13 @@ impl History {
 
     fn finished(&mut self, c: usize, id: u16, releases: bool) {
         let client = &mut self.clients[c];
-        let Some(place) = client.sent.iter().position(|sent| sent.id == id) else { return };
+        let Some(place) = client.sent.iter().position(|sent| sent.id == id) else {
+            // A repeat was taken where the first was refused: PUBREL all the same [5.0 MQTT-4.3.3-4].
+            if releases {
+                self.say_ack(c, &Packet::PubRel(ack(packet_id(id), ReasonCode::Success)));
+            }
+            return;
+        };
         let sent = &mut client.sent[place];
         let message = sent.message;
         if releases {
