@@ -23,6 +23,8 @@ pub(crate) struct Sent {
     pub id: u16,
     pub message: u32,
     pub released: bool,
+    /// It was said again on this connection: where the first is refused, the second may be taken.
+    pub comes_twice: bool,
 }
 
 #[derive(Debug)]
@@ -272,10 +274,13 @@ impl History {
         if message.qos > 0 {
             let client = &mut self.clients[c];
             id = client.next_id();
-            client.sent.push(Sent { id, message: number, released: false });
+            client.sent.push(Sent { id, message: number, released: false, comes_twice: false });
         }
         self.say_publish(c, number, id, false);
         if message.qos > 0 && self.rng.percent(self.plan.repeats) {
+            if let Some(sent) = self.clients[c].sent.last_mut() {
+                sent.comes_twice = true;
+            }
             self.say_publish(c, number, id, true);
         }
     }
@@ -443,6 +448,7 @@ impl History {
         if !is_present {
             client.throw_away();
         }
+        client.sent.iter_mut().for_each(|sent| sent.comes_twice = false);
         for sent in self.clients[c].sent.clone() {
             if sent.released {
                 self.say_ack(c, &Packet::PubRel(ack(packet_id(sent.id), ReasonCode::Success)));
@@ -463,6 +469,10 @@ impl History {
         };
         let sent = &mut client.sent[place];
         let message = sent.message;
+        if !releases && std::mem::take(&mut sent.comes_twice) {
+            // The other answer counts. (What was refused twice is over then; PUBACK may come twice for nothing.)
+            return;
+        }
         if releases {
             sent.released = true;
             self.say_ack(c, &Packet::PubRel(ack(packet_id(id), ReasonCode::Success)));
