@@ -2,7 +2,8 @@
 #![allow(unsafe_code)] // an allocator is unsafe by its trait; this one adds nothing but two sums
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 
 /// The system's allocator, and what it has given away.
 struct Counting;
@@ -10,28 +11,55 @@ struct Counting;
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+/// Of all threads; what a thread has not told yet is not in it.
+static IN_USE: AtomicIsize = AtomicIsize::new(0);
+static MOST: AtomicIsize = AtomicIsize::new(0);
 
-/// Bytes in use, and the most that ever were.
+/// A thread tells of what it took and gave back once that comes to so many bytes: a sum that all threads write to
+/// with every allocation would cost as much as the allocation.
+const UNTOLD_BYTES_MAX: isize = 64 * 1024;
+
+thread_local! {
+    static UNTOLD: Cell<isize> = const { Cell::new(0) };
+}
+
+/// Bytes in use, and the most that ever were; each other thread may have taken or given back
+/// [`UNTOLD_BYTES_MAX`] that it has not told.
 pub(crate) fn bytes() -> (u64, u64) {
-    (IN_USE.load(Relaxed) as u64, MOST.load(Relaxed) as u64)
+    UNTOLD.with(tell);
+    let bytes = |sum: &AtomicIsize| u64::try_from(sum.load(Relaxed)).unwrap_or(0);
+    (bytes(&IN_USE), bytes(&MOST))
 }
 
+fn tell(untold: &Cell<isize>) {
+    let change = untold.take();
+    let in_use = IN_USE.fetch_add(change, Relaxed) + change;
+    MOST.fetch_max(in_use, Relaxed);
+}
+
+#[inline]
+fn count(change: isize) {
+    UNTOLD.with(|untold| {
+        untold.set(untold.get() + change);
+        if untold.get().unsigned_abs() > UNTOLD_BYTES_MAX.unsigned_abs() {
+            tell(untold);
+        }
+    });
+}
+
+#[inline]
 fn took(bytes: usize) {
-    let in_use = IN_USE.fetch_add(bytes, Relaxed) + bytes;
-    // Read first: writing is for the rare new record.
-    if in_use > MOST.load(Relaxed) {
-        MOST.fetch_max(in_use, Relaxed);
-    }
+    count(bytes.cast_signed()); // no allocation is larger than isize::MAX
 }
 
+#[inline]
 fn gave_back(bytes: usize) {
-    IN_USE.fetch_sub(bytes, Relaxed);
+    count(-bytes.cast_signed());
 }
 
 // SAFETY: every method hands its arguments to `System` unchanged and its answer back unchanged, so what holds for
-// `System` holds here. Counting touches atomics alone: it does not allocate and does not panic.
+// `System` holds here. Counting touches two atomics and a thread-local number that is there without being made and needs
+// no destructor: it does not allocate and does not panic.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises about `layout` are those that `System` asks for.
@@ -61,8 +89,7 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as in `dealloc`; `new_size` is as the caller promises.
         let moved = unsafe { System.realloc(place, layout, new_size) };
         if !moved.is_null() {
-            took(new_size);
-            gave_back(layout.size());
+            count(new_size.cast_signed() - layout.size().cast_signed());
         }
         moved
     }

@@ -24,6 +24,7 @@ pub(crate) struct Courier<'a> {
 
 impl Courier<'_> {
     /// `true` if something was given to the store.
+    #[inline]
     pub(crate) fn deliver(
         &mut self,
         session: &mut Session,
@@ -120,7 +121,32 @@ impl Courier<'_> {
         (messages > 0 && waiting >= messages) || (bytes > 0 && outgoing.queued_bytes >= bytes)
     }
 
+    #[inline]
     fn send_qos0(
+        &mut self,
+        session: &mut Session,
+        on: Online,
+        item: &Item<'_>,
+        retain: bool,
+        identifiers: &[u32],
+        out: &mut impl Outbox,
+    ) {
+        if session.aliases.is_some() || (!identifiers.is_empty() && on.version.is_v5()) {
+            return self.send_own_qos0(session, on, item, retain, identifiers, out);
+        }
+        let room = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX;
+        match self.frames.shared(item, on.version, QoS::AtMostOnce, retain, None, self.now) {
+            Some(frame) if room && on.takes(frame) => {
+                self.stats.sent_publish(item.payload);
+                out.send(on.link, frame);
+            }
+            _ => self.stats.publishes_dropped += 1,
+        }
+    }
+
+    /// To a client whose packets are nobody else's.
+    #[cold]
+    fn send_own_qos0(
         &mut self,
         session: &mut Session,
         on: Online,
@@ -317,6 +343,7 @@ fn shape(on: Online, qos: QoS, retain: bool, identifiers: &[u32], alias: Alias) 
 }
 
 /// The client knows the alias of a topic from now on.
+#[inline]
 fn introduced(aliases: &mut Option<Box<AliasTable>>, item: &Item<'_>, alias: Alias) {
     if let Some(aliases) = aliases {
         aliases.sent(item.topic, alias);

@@ -46,15 +46,19 @@ impl Broker {
         self.frames.begin();
         reach.wanted = !audience.each.is_empty() || !audience.groups.is_empty();
         let mine = |to: &Subscriber| to.options.no_local && from == Some(to.session);
-        if self.settings.allow_duplicate_messages {
+        let Self { sessions, settings, stats, frames, kept, .. } = self;
+        let mut courier = Courier { now, settings, stats, frames, kept };
+        if settings.allow_duplicate_messages {
             for to in audience.each.iter().filter(|to| !mine(to)) {
-                reach.kept |= self.hand(now, to.session, Wanted::by(to), item, retain, &mut message, out);
+                let session = &mut sessions[to.session as usize];
+                reach.kept |= courier.deliver(session, Wanted::by(to), item, retain, &mut message, out);
             }
         } else {
             let mut identifiers = Vec::new();
             for same in audience.each.chunk_by(|one, other| one.session == other.session) {
                 if let Some(wanted) = Wanted::by_all(same.iter().filter(|to| !mine(to)), &mut identifiers) {
-                    reach.kept |= self.hand(now, same[0].session, wanted, item, retain, &mut message, out);
+                    let session = &mut sessions[same[0].session as usize];
+                    reach.kept |= courier.deliver(session, wanted, item, retain, &mut message, out);
                 }
             }
         }

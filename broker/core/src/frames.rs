@@ -25,18 +25,10 @@ pub(crate) struct Shape<'a> {
 /// The place of a packet that is nobody else's.
 const OWN: usize = 12;
 
-impl Shape<'_> {
-    /// Shapes that may be shared have a place each; 3.1 and 3.1.1 share theirs.
-    fn place(self) -> usize {
-        if self.is_own() {
-            return OWN;
-        }
-        (usize::from(self.version.is_v5()) * 3 + self.qos as usize) * 2 + usize::from(self.retain)
-    }
-
-    fn is_own(self) -> bool {
-        !self.identifiers.is_empty() || self.alias != Alias::None
-    }
+/// Shapes that may be shared have a place each; 3.1 and 3.1.1 share theirs.
+#[inline]
+fn place(version: ProtocolVersion, qos: QoS, retain: bool) -> usize {
+    (usize::from(version.is_v5()) * 3 + qos as usize) * 2 + usize::from(retain)
 }
 
 /// The packets of the message being delivered.
@@ -72,9 +64,28 @@ impl Frames {
         id: Option<PacketId>,
         now: Instant,
     ) -> Option<&[u8]> {
-        let frame = &mut self.frames[shape.place()];
-        if !frame.fresh || shape.is_own() {
-            frame.encode(item, shape, id, now)?;
+        if shape.identifiers.is_empty() && shape.alias == Alias::None {
+            return self.shared(item, shape.version, shape.qos, shape.retain, id, now);
+        }
+        let frame = &mut self.frames[OWN];
+        frame.encode(item, shape, id, now)?;
+        Some(&frame.bytes)
+    }
+
+    /// As [`get`](Self::get), for one who has neither Subscription Identifiers nor aliases.
+    #[inline]
+    pub(crate) fn shared(
+        &mut self,
+        item: &Item<'_>,
+        version: ProtocolVersion,
+        qos: QoS,
+        retain: bool,
+        id: Option<PacketId>,
+        now: Instant,
+    ) -> Option<&[u8]> {
+        let frame = &mut self.frames[place(version, qos, retain)];
+        if !frame.fresh {
+            frame.encode(item, Shape { version, qos, retain, identifiers: &[], alias: Alias::None }, id, now)?;
         }
         if let (Some(at), Some(id)) = (frame.packet_id_at, id) {
             frame.bytes.get_mut(at..at + 2)?.copy_from_slice(&id.get().to_be_bytes());
