@@ -19,8 +19,8 @@ use crate::sys::Sys;
 use crate::tally::Tally;
 use crate::timers::{Due, Timers};
 use crate::{
-    ClientFault, Door, End, Event, Instant, LOGIN_TIME_MAX, LinkId, MemoryStore, Outbox, Refusal, SessionNumber,
-    Settings, Stats, StoreOp,
+    ClientFault, Door, End, Event, Instant, LOGIN_TIME_MAX, LinkId, MemoryStore, Message, Outbox, Publisher, Refusal,
+    SessionNumber, Settings, Stats, StoreOp,
 };
 
 /// The broker.
@@ -74,13 +74,14 @@ impl Broker {
 
     /// Remembers what `store` holds. For a broker that was told nothing yet; every session is away at `now`.
     pub fn restore(&mut self, now: Instant, store: &MemoryStore) {
-        for (message, publisher) in store.retained() {
-            self.retained.set(Arc::clone(message), Some(Arc::clone(publisher)));
-        }
-        for (number, stored) in store.sessions() {
-            self.last_number = self.last_number.max(number);
-            self.restore_session(now, number, stored);
-        }
+        store.retained().for_each(|(message, publisher)| self.restore_retained(message, publisher));
+        store.sessions().for_each(|(number, stored)| self.restore_session(now, number, stored));
+    }
+
+    /// Remembers one retained message, as [`Broker::restore`] does with all.
+    pub fn restore_retained(&mut self, message: &Arc<Message>, publisher: &Arc<Publisher>) {
+        message.count_in(&self.kept);
+        self.retained.set(Arc::clone(message), Some(Arc::clone(publisher)));
     }
 
     /// A connection begins.

@@ -160,7 +160,7 @@ impl Broker {
                         expires_at: None,
                         qos: will.qos,
                     },
-                    Counted::not(),
+                    Counted::not(0),
                 ),
                 retain: will.retain,
                 delay: Duration::from_secs(will.properties.will_delay_interval().unwrap_or(0).into()),

@@ -120,11 +120,14 @@ impl Broker {
         self.route(now, &item, will.retain, grant, Some(key), place, out);
     }
 
-    pub(crate) fn restore_session(&mut self, now: Instant, number: SessionNumber, stored: &StoredSession) {
+    /// Remembers one session, as [`Broker::restore`] does with all. They come in the order of their numbers.
+    pub fn restore_session(&mut self, now: Instant, number: SessionNumber, stored: &StoredSession) {
+        self.last_number = self.last_number.max(number);
         let expiry = Expiry::from_interval(stored.expiry_s);
         let mut outgoing = Outgoing::default();
         for held in stored.messages.values() {
             outgoing.last_entry = held.entry;
+            held.message.count_in(&self.kept);
             let queued = Queued {
                 message: Arc::clone(&held.message),
                 entry: held.entry,

@@ -6,7 +6,7 @@ use mqtt::{Properties, PropertiesBuf, Property, QoS, TopicName, TopicNameBuf};
 
 use crate::Instant;
 use crate::limits::tree_bytes;
-use crate::tally::Counted;
+use crate::tally::{Counted, Tally};
 
 /// An application message that outlives the packet it came in. Shared, never changed.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,20 +16,33 @@ pub struct Message {
     properties: Option<Box<PropertiesBuf>>,
     expires_at: Option<Instant>,
     qos: QoS,
-    _counted: Counted,
+    counted: Counted,
 }
 
 impl Message {
     /// Keeps what `item` says.
     pub(crate) fn keep(item: &Item<'_>, counted: Counted) -> Arc<Self> {
         Arc::new(Self {
-            _counted: counted,
+            counted,
             topic: item.topic.into(),
             payload: item.payload.into(),
             properties: (!item.properties.is_empty()).then(|| Box::new(forwarded(item.properties))),
             expires_at: item.expires_at,
             qos: item.qos,
         })
+    }
+
+    /// One that comes back from a store. It is counted once [`crate::Broker::restore`] has it.
+    pub fn restored(
+        topic: TopicNameBuf,
+        payload: Box<[u8]>,
+        properties: PropertiesBuf,
+        expires_at: Option<Instant>,
+        qos: QoS,
+    ) -> Arc<Self> {
+        let properties = (!properties.is_empty()).then(|| Box::new(properties));
+        let counted = Counted::not(payload.len());
+        Arc::new(Self { topic, payload, properties, expires_at, qos, counted })
     }
 
     /// Where it was published.
@@ -42,6 +55,11 @@ impl Message {
         &self.payload
     }
 
+    /// As they go on to subscribers: without those of the hop, and without the Message Expiry Interval.
+    pub fn properties(&self) -> Properties<'_> {
+        self.properties.as_deref().map_or(Properties::EMPTY, PropertiesBuf::as_properties)
+    }
+
     /// At which QoS it was published.
     pub const fn qos(&self) -> QoS {
         self.qos
@@ -52,9 +70,14 @@ impl Message {
         self.expires_at
     }
 
+    /// Counts it among those of the broker that has it now, if it was not counted before.
+    pub(crate) fn count_in(&self, tally: &Tally) {
+        self.counted.count_in(tally);
+    }
+
     /// Memory that it takes as a retained message, reckoned from above.
     pub(crate) fn kept_bytes(&self) -> usize {
-        let properties = self.properties.as_deref().map_or(0, |properties| properties.as_properties().as_bytes().len());
+        let properties = self.properties().as_bytes().len();
         tree_bytes(self.topic.as_str()) + self.payload.len() + properties + size_of::<Self>()
     }
 
@@ -63,7 +86,7 @@ impl Message {
         Item {
             topic: self.topic.as_name(),
             payload: &self.payload,
-            properties: self.properties.as_deref().map_or(Properties::EMPTY, PropertiesBuf::as_properties),
+            properties: self.properties(),
             expires_at: self.expires_at,
             qos: self.qos,
         }

@@ -156,7 +156,7 @@ mod tests {
     fn message(topic: &str, expires_at: Option<Instant>) -> Arc<Message> {
         let topic = TopicName::new(topic).unwrap();
         let item = Item { topic, payload: b"x", properties: Properties::EMPTY, expires_at, qos: QoS::AtMostOnce };
-        Message::keep(&item, Counted::not())
+        Message::keep(&item, Counted::not(0))
     }
 
     fn found(retained: &Retained, filter: &str, now: Instant) -> Vec<String> {

@@ -119,7 +119,7 @@ pub struct StoredTaken {
 }
 
 /// A durable session as stored.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredSession {
     /// Client Identifier.
     pub client_id: Arc<str>,

@@ -281,6 +281,14 @@ impl PropertiesBuf {
         property.put(&mut self.bytes).inspect_err(|_| self.bytes.truncate(before))
     }
 
+    /// Those of a PUBLISH that were kept as bytes, as [`Properties::as_bytes`] gave them.
+    ///
+    /// # Errors
+    /// Those of decoding a PUBLISH: the bytes may have been anything.
+    pub fn of_publish(bytes: &[u8]) -> Result<Self, DecodeFault> {
+        Properties::check(bytes, Place::Publish).map(|checked| Self { bytes: checked.bytes.to_vec() })
+    }
+
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -301,6 +309,17 @@ impl PropertiesBuf {
 mod tests {
     use super::*;
     use DecodeFault as F;
+
+    #[test]
+    fn properties_kept_as_bytes_are_checked_when_they_come_back() {
+        let mut kept = PropertiesBuf::new();
+        kept.push(Property::ContentType("text/plain"));
+        kept.push(Property::UserProperty { name: "a", value: "b" });
+        assert_eq!(PropertiesBuf::of_publish(kept.as_properties().as_bytes()), Ok(kept));
+        // [5.0 §2.2.2.2]
+        assert_eq!(PropertiesBuf::of_publish(&[0x00]), Err(F::UnknownProperty(0)));
+        assert_eq!(PropertiesBuf::of_publish(&[0x13, 0, 1]), Err(F::PropertyNotAllowed(0x13)));
+    }
 
     #[test]
     fn there_are_the_27_properties_of_the_standard() {
