@@ -1,0 +1,419 @@
+//! Records as bytes, and back.
+//!
+//! The first byte is the kind. Numbers are written as [`put_number`] does, times as milliseconds of the wall clock.
+//! [`VERSION`] stands in every file; [`decode`] knows all versions there ever were.
+
+use std::sync::Arc;
+
+use broker_core::{Identifiers, Message, Publisher, SessionNumber, StoredSubscription};
+use mqtt::{PacketId, PropertiesBuf, QoS, SubscriptionOptions, TopicFilter, TopicFilterBuf, TopicName, TopicNameBuf};
+
+use crate::bytes::{Reader, put_bytes, put_number};
+use crate::record::{Body, Clock, Record, Waiting};
+
+/// How records are written today.
+pub(crate) const VERSION: u16 = 1;
+
+const SESSION: u8 = 1;
+const SESSION_GONE: u8 = 2;
+const SUBSCRIBED: u8 = 3;
+const UNSUBSCRIBED: u8 = 4;
+const QUEUED: u8 = 5;
+const SENT: u8 = 6;
+const DONE: u8 = 7;
+const TAKEN: u8 = 8;
+const RELEASED: u8 = 9;
+const RETAINED: u8 = 10;
+const RETAINED_GONE: u8 = 11;
+const BODY: u8 = 12;
+const TOLD: u8 = 13;
+
+/// Of a waiting message, beside its QoS in the lower two bits.
+const RETAIN: u8 = 1 << 2;
+const WAS_SENT: u8 = 1 << 3;
+const WAS_RELEASED: u8 = 1 << 4;
+const HAS_IDENTIFIERS: u8 = 1 << 5;
+const HAS_SHARE: u8 = 1 << 6;
+const IS_SHARED: u8 = 1 << 7;
+
+/// Of a message, beside its QoS.
+const EXPIRES: u8 = 1 << 2;
+const HAS_PROPERTIES: u8 = 1 << 3;
+
+pub(crate) fn encode(record: &Record, clock: Clock, to: &mut Vec<u8>) {
+    match record {
+        Record::Session { number, client_id, username, expiry_s } => {
+            begin(to, SESSION, *number);
+            put_bytes(to, client_id.as_bytes());
+            put_username(to, username.as_deref());
+            put_number(to, (*expiry_s).into());
+        }
+        Record::SessionGone(number) => begin(to, SESSION_GONE, *number),
+        Record::Subscribed(number, subscription) => {
+            begin(to, SUBSCRIBED, *number);
+            to.push(subscription.options.as_u8());
+            put_number(to, subscription.identifier.into());
+            to.extend_from_slice(subscription.filter.as_str().as_bytes());
+        }
+        Record::Unsubscribed(number, filter) => {
+            begin(to, UNSUBSCRIBED, *number);
+            to.extend_from_slice(filter.as_str().as_bytes());
+        }
+        Record::Queued(number, waiting) => {
+            begin(to, QUEUED, *number);
+            put_waiting(to, waiting, clock);
+        }
+        Record::Sent { session, entry, id, released } => {
+            begin(to, SENT, *session);
+            put_number(to, *entry);
+            put_number(to, id.get().into());
+            to.push((*released).into());
+        }
+        Record::Done(number, entry) => {
+            begin(to, DONE, *number);
+            put_number(to, *entry);
+        }
+        Record::Taken(number, id) => {
+            begin(to, TAKEN, *number);
+            put_number(to, id.get().into());
+        }
+        Record::Released(number, id) => {
+            begin(to, RELEASED, *number);
+            put_number(to, id.get().into());
+        }
+        Record::Retained(message, publisher) => {
+            to.push(RETAINED);
+            put_bytes(to, publisher.client_id.as_bytes());
+            put_username(to, publisher.username.as_deref());
+            put_message(to, message, clock);
+        }
+        Record::RetainedGone(topic) => {
+            to.push(RETAINED_GONE);
+            to.extend_from_slice(topic.as_str().as_bytes());
+        }
+        Record::Body(number, message) => {
+            to.push(BODY);
+            put_number(to, *number);
+            put_message(to, message, clock);
+        }
+        Record::Told { file, sum } => {
+            to.push(TOLD);
+            put_number(to, *file);
+            put_number(to, (*sum).into());
+        }
+    }
+}
+
+fn begin(to: &mut Vec<u8>, kind: u8, session: SessionNumber) {
+    to.push(kind);
+    put_number(to, session.0);
+}
+
+fn put_username(to: &mut Vec<u8>, username: Option<&str>) {
+    to.push(username.is_some().into());
+    if let Some(username) = username {
+        put_bytes(to, username.as_bytes());
+    }
+}
+
+fn put_waiting(to: &mut Vec<u8>, waiting: &Waiting, clock: Clock) {
+    let identifiers = waiting.identifiers.as_slice();
+    let flags = [
+        (RETAIN, waiting.retain),
+        (WAS_SENT, waiting.sent_as.is_some()),
+        (WAS_RELEASED, waiting.released),
+        (HAS_IDENTIFIERS, !identifiers.is_empty()),
+        (HAS_SHARE, waiting.share.is_some()),
+        (IS_SHARED, matches!(waiting.body, Body::Shared(_))),
+    ];
+    put_number(to, waiting.entry);
+    to.push(set(waiting.qos, &flags));
+    if let Some(id) = waiting.sent_as {
+        put_number(to, id.get().into());
+    }
+    if !identifiers.is_empty() {
+        put_number(to, identifiers.len() as u64);
+        for identifier in identifiers {
+            put_number(to, (*identifier).into());
+        }
+    }
+    if let Some(share) = &waiting.share {
+        put_bytes(to, share.as_bytes());
+    }
+    match &waiting.body {
+        Body::Here(message) => put_message(to, message, clock),
+        Body::Shared(body) => put_number(to, *body),
+    }
+}
+
+/// To the end of the record: the payload's length is what is left.
+fn put_message(to: &mut Vec<u8>, message: &Message, clock: Clock) {
+    let properties = message.properties();
+    let flags = [(EXPIRES, message.expires_at().is_some()), (HAS_PROPERTIES, !properties.is_empty())];
+    to.push(set(message.qos(), &flags));
+    if let Some(at) = message.expires_at() {
+        put_number(to, clock.to_wall(at));
+    }
+    if !properties.is_empty() {
+        put_bytes(to, properties.as_bytes());
+    }
+    put_bytes(to, message.topic().as_str().as_bytes());
+    to.extend_from_slice(message.payload());
+}
+
+fn set(qos: QoS, flags: &[(u8, bool)]) -> u8 {
+    flags.iter().fold(qos.as_u8(), |byte, (flag, is_set)| if *is_set { byte | flag } else { byte })
+}
+
+/// `None` for bytes that are no record of this version.
+pub(crate) fn decode(version: u16, bytes: &[u8], clock: Clock) -> Option<Record> {
+    if version != VERSION {
+        return None;
+    }
+    let mut reader = Reader(bytes);
+    let from = &mut reader;
+    let kind = from.byte()?;
+    let record = match kind {
+        RETAINED => {
+            let publisher = Publisher { client_id: from.text()?.into(), username: username(from)? };
+            Record::Retained(message(from, clock)?, Arc::new(publisher))
+        }
+        RETAINED_GONE => Record::RetainedGone(topic(std::str::from_utf8(from.rest()).ok()?)?),
+        BODY => Record::Body(from.number()?, message(from, clock)?),
+        TOLD => Record::Told { file: from.number()?, sum: from.small()? },
+        SESSION..=RELEASED => of_session(kind, SessionNumber(from.number()?), from, clock)?,
+        _ => return None,
+    };
+    reader.end(record)
+}
+
+fn of_session(kind: u8, number: SessionNumber, from: &mut Reader<'_>, clock: Clock) -> Option<Record> {
+    Some(match kind {
+        SESSION => {
+            let client_id = from.text()?.into();
+            Record::Session { number, client_id, username: username(from)?, expiry_s: from.small()? }
+        }
+        SESSION_GONE => Record::SessionGone(number),
+        SUBSCRIBED => {
+            let options = SubscriptionOptions::from_u8(from.byte()?).ok()?;
+            let identifier = from.small()?;
+            Record::Subscribed(number, StoredSubscription { filter: filter(from)?, options, identifier })
+        }
+        UNSUBSCRIBED => Record::Unsubscribed(number, filter(from)?),
+        QUEUED => Record::Queued(number, waiting(from, clock)?),
+        SENT => {
+            let (entry, id) = (from.number()?, packet_id(from)?);
+            Record::Sent { session: number, entry, id, released: flag(from)? }
+        }
+        DONE => Record::Done(number, from.number()?),
+        TAKEN => Record::Taken(number, packet_id(from)?),
+        RELEASED => Record::Released(number, packet_id(from)?),
+        _ => return None,
+    })
+}
+
+fn flag(from: &mut Reader<'_>) -> Option<bool> {
+    match from.byte()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+#[expect(clippy::option_option, reason = "that there is none is not a fault")]
+fn username(from: &mut Reader<'_>) -> Option<Option<Box<str>>> {
+    Some(if flag(from)? { Some(from.text()?.into()) } else { None })
+}
+
+fn packet_id(from: &mut Reader<'_>) -> Option<PacketId> {
+    PacketId::new(from.number()?.try_into().ok()?)
+}
+
+fn topic(name: &str) -> Option<TopicNameBuf> {
+    TopicName::new(name).ok().map(TopicNameBuf::from)
+}
+
+fn filter(from: &mut Reader<'_>) -> Option<TopicFilterBuf> {
+    TopicFilter::new(std::str::from_utf8(from.rest()).ok()?).ok().map(TopicFilterBuf::from)
+}
+
+fn waiting(from: &mut Reader<'_>, clock: Clock) -> Option<Waiting> {
+    let (entry, flags) = (from.number()?, from.byte()?);
+    let has = |flag| flags & flag != 0;
+    let sent_as = if has(WAS_SENT) { Some(packet_id(from)?) } else { None };
+    let mut identifiers = Vec::new();
+    if has(HAS_IDENTIFIERS) {
+        for _ in 0..from.number()? {
+            identifiers.push(from.small()?);
+        }
+    }
+    Some(Waiting {
+        entry,
+        qos: QoS::from_u8(flags & 0b11)?,
+        retain: has(RETAIN),
+        identifiers: Identifiers::from(identifiers.as_slice()),
+        share: if has(HAS_SHARE) { Some(from.text()?.into()) } else { None },
+        sent_as,
+        released: has(WAS_RELEASED),
+        body: if has(IS_SHARED) { Body::Shared(from.number()?) } else { Body::Here(message(from, clock)?) },
+    })
+}
+
+fn message(from: &mut Reader<'_>, clock: Clock) -> Option<Arc<Message>> {
+    let flags = from.byte()?;
+    if flags & !(0b11 | EXPIRES | HAS_PROPERTIES) != 0 {
+        return None;
+    }
+    let expires_at = if flags & EXPIRES != 0 { Some(clock.at_wall(from.number()?)) } else { None };
+    let properties = match flags & HAS_PROPERTIES {
+        0 => PropertiesBuf::new(),
+        _ => PropertiesBuf::of_publish(from.bytes()?).ok()?,
+    };
+    let topic = topic(from.text()?)?;
+    Some(Message::restored(topic, from.rest().into(), properties, expires_at, QoS::from_u8(flags & 0b11)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use broker_core::Instant;
+    use mqtt::Property;
+
+    use super::*;
+
+    const CLOCK: Clock = Clock(1_000_000);
+
+    fn id(id: u16) -> PacketId {
+        PacketId::new(id).expect("not zero")
+    }
+
+    fn message_of(expires_at: Option<Instant>) -> Arc<Message> {
+        let mut properties = PropertiesBuf::new();
+        if expires_at.is_some() {
+            properties.push(Property::UserProperty { name: "é", value: "" });
+        }
+        let topic = topic("a/é").expect("a topic");
+        Message::restored(topic, Box::new([0, 255, 7]), properties, expires_at, QoS::ExactlyOnce)
+    }
+
+    fn all() -> Vec<Record> {
+        let number = SessionNumber(300);
+        let publisher =
+            |username: Option<&str>| Arc::new(Publisher { client_id: "p".into(), username: username.map(Box::from) });
+        let filter = TopicFilterBuf::from(TopicFilter::new("$share/g/a/+").expect("a filter"));
+        let options = SubscriptionOptions::from_u8(0b10_1101).expect("options");
+        let waiting = Waiting {
+            entry: u64::MAX,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            identifiers: Identifiers::default(),
+            share: None,
+            sent_as: None,
+            released: false,
+            body: Body::Here(message_of(None)),
+        };
+        let sent = Waiting {
+            retain: true,
+            identifiers: Identifiers::from(&[1, 268_435_455][..]),
+            share: Some("$share/g/a/+".into()),
+            sent_as: Some(id(65_535)),
+            released: true,
+            body: Body::Shared(1 << 40),
+            ..waiting.clone()
+        };
+        vec![
+            Record::Session { number, client_id: "é".into(), username: None, expiry_s: u32::MAX },
+            Record::Session { number, client_id: "".into(), username: Some("".into()), expiry_s: 0 },
+            Record::SessionGone(SessionNumber(u64::MAX)),
+            Record::Subscribed(number, StoredSubscription { filter: filter.clone(), options, identifier: 268_435_455 }),
+            Record::Unsubscribed(number, filter),
+            Record::Queued(number, waiting),
+            Record::Queued(number, sent),
+            Record::Sent { session: number, entry: 1, id: id(1), released: false },
+            Record::Sent { session: number, entry: 1, id: id(65_535), released: true },
+            Record::Done(number, 0),
+            Record::Taken(number, id(256)),
+            Record::Released(number, id(256)),
+            Record::Retained(message_of(Some(Instant::from_millis(5))), publisher(None)),
+            Record::Retained(message_of(None), publisher(Some("u"))),
+            Record::RetainedGone(topic("a/é").expect("a topic")),
+            Record::Body(7, message_of(None)),
+            Record::Told { file: 9, sum: u32::MAX },
+        ]
+    }
+
+    fn encoded(record: &Record) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(record, CLOCK, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn every_record_comes_back_as_it_was() {
+        for record in all() {
+            assert_eq!(decode(VERSION, &encoded(&record), CLOCK).as_ref(), Some(&record));
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_disk_today_can_be_read_for_ever() {
+        // Version 1, byte for byte. A change here is a new version, and the old one is still read.
+        let rows: [(&str, &[u8]); 6] = [
+            ("session", b"\x01\xac\x02\x02\xc3\xa9\x00\xff\xff\xff\xff\x0f"),
+            ("subscribed", b"\x03\xac\x02\x2d\xff\xff\xff\x7f$share/g/a/+"),
+            ("sent", b"\x06\xac\x02\x01\xff\xff\x03\x01"),
+            ("done", b"\x07\xac\x02\x00"),
+            ("retained", b"\x0a\x01p\x00\x0e\xc5\x84\x3d\x07\x26\x00\x02\xc3\xa9\x00\x00\x04a/\xc3\xa9\x00\xff\x07"),
+            ("body", b"\x0c\x07\x02\x04a/\xc3\xa9\x00\xff\x07"),
+        ];
+        let all: Vec<Vec<u8>> = all().iter().map(encoded).collect();
+        for (name, bytes) in rows {
+            assert!(all.iter().any(|encoded| encoded == bytes), "{name}: {bytes:02x?} is none of {all:02x?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_refused_whatever_they_are() {
+        let mut random = 7_u64;
+        let mut below = |end: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) as usize % end
+        };
+        for record in all() {
+            let bytes = encoded(&record);
+            for len in 0..bytes.len() {
+                // Cut short it is another record or none; what was read can be written and read again.
+                crate::read_for_fuzzing(&bytes[..len]);
+            }
+            for _ in 0..2_000 {
+                let mut bytes = bytes.clone();
+                let at = below(bytes.len());
+                bytes[at] = below(256) as u8;
+                crate::read_for_fuzzing(&bytes);
+            }
+            assert_eq!(decode(VERSION + 1, &bytes, CLOCK), None);
+        }
+        for (what, bytes) in [
+            ("no kind", &[][..]),
+            ("an unknown kind", &[200]),
+            ("a packet identifier of zero", &[8, 1, 0]),
+            ("a QoS of 3", &[5, 1, 1, 3]),
+            ("a wildcard in a topic", &[11, b'#']),
+            ("a filter that is none", &[4, 1, b'a', b'#']),
+            ("reserved options", &[3, 1, 0xff, 0, b'a']),
+            ("more behind the end", &[7, 1, 1, 0]),
+            ("more identifiers than bytes", &[5, 1, 1, 0x21, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]),
+        ] {
+            assert_eq!(decode(VERSION, bytes, CLOCK), None, "{what}");
+        }
+    }
+
+    #[test]
+    fn times_are_of_the_wall_clock_and_what_is_past_stays_past() {
+        let record = Record::Body(1, message_of(Some(Instant::from_millis(500))));
+        let bytes = encoded(&record);
+        for (clock, wanted) in [(CLOCK, 500), (Clock(1_000_400), 100), (Clock(2_000_000), 0), (Clock(0), 1_000_500)] {
+            let Some(Record::Body(_, message)) = decode(VERSION, &bytes, clock) else { panic!("a body") };
+            assert_eq!(message.expires_at(), Some(Instant::from_millis(wanted)));
+        }
+    }
+}

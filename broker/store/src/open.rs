@@ -1,0 +1,172 @@
+//! Reading a store: every file in its order, past whatever is wrong with it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::Path;
+
+use crate::aside::{Aside, Damage, Harm, Lost, Piece};
+use crate::coding::{VERSION, decode};
+use crate::files;
+use crate::frame::{FRAME_BYTES, Salt};
+use crate::header::{HEADER_BYTES, Header};
+use crate::index::{Index, Mark};
+use crate::record::{Clock, Record};
+use crate::replay::Replay;
+use crate::scan::scan;
+use crate::{OpenError, Recovered};
+
+/// A file of the store: its number, and as many of its bytes as count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub number: u64,
+    pub bytes: u64,
+}
+
+pub(crate) struct Read {
+    pub files: VecDeque<Kept>,
+    /// `None`: there is nothing to read yet.
+    pub salt: Option<u64>,
+    pub index: Index,
+    pub recovered: Recovered,
+    pub damage: Vec<Damage>,
+    /// What is to be written so that the same damage is not found again.
+    pub mend: Vec<Record>,
+}
+
+/// What is wrong with one file.
+struct Wrong {
+    file: u64,
+    harm: Harm,
+    bytes: u64,
+    pieces: Vec<Piece>,
+}
+
+pub(crate) fn read(dir: &Path, clock: Clock) -> Result<Read, OpenError> {
+    let numbers = files::list(dir)?;
+    let mut contents: BTreeMap<u64, Option<Header>> = BTreeMap::new();
+    for number in &numbers {
+        let header = read_header(dir, *number)?;
+        if let Some(header) = header.filter(|header| header.version > VERSION) {
+            return Err(OpenError::Newer { file: files::path(dir, *number), found: header.version, known: VERSION });
+        }
+        contents.insert(*number, header);
+    }
+    let salt = contents.values().flatten().map(|header| header.salt).next();
+    let mut replay = Replay::default();
+    let mut wrong = Vec::new();
+    let mut kept = VecDeque::new();
+    for (at, number) in numbers.iter().enumerate() {
+        if let Some(before) = at.checked_sub(1).and_then(|before| numbers.get(before)) {
+            // A folder may hold anything: not one word for each of a billion numbers.
+            let missing = (before + 1..*number).take(100);
+            wrong.extend(missing.map(|file| Wrong { file, harm: Harm::Missing, bytes: 0, pieces: Vec::new() }));
+        }
+        let path = files::path(dir, *number);
+        let bytes = fs::read(&path).map_err(OpenError::io(&path, "read"))?;
+        let header = contents.get(number).copied().flatten();
+        if header.is_none() && bytes.len() <= HEADER_BYTES && at + 1 == numbers.len() {
+            // Begun when the program ended; it held nothing yet, and its number is taken again.
+            continue;
+        }
+        if header.is_none() {
+            let head = &bytes[..bytes.len().min(HEADER_BYTES)];
+            let pieces = vec![Piece { offset: 0, bytes: head.to_vec(), record: None }];
+            wrong.push(Wrong { file: *number, harm: Harm::Header, bytes: head.len() as u64, pieces });
+        }
+        let version = header.map_or(VERSION, |header| header.version);
+        let of_file = Salt::new(header.map(|header| header.salt).or(salt).unwrap_or(0));
+        let counts = contents.get(&(number + 1)).copied().flatten().map(|next| next.previous_bytes);
+        let scanned = scan(&bytes, &of_file, counts);
+        let mut damaged = scanned.damaged;
+        for range in scanned.records {
+            let mark = Mark { file: *number, bytes: (range.len() + FRAME_BYTES) as u32 };
+            match decode(version, &bytes[range.clone()], clock) {
+                Some(record) => replay.apply(record, mark),
+                None => damaged.push(range),
+            }
+        }
+        let guess = |range: &std::ops::Range<usize>| Piece {
+            offset: range.start as u64,
+            bytes: bytes[range.clone()].to_vec(),
+            record: bytes[range.clone()].get(FRAME_BYTES..).and_then(|record| decode(version, record, clock)),
+        };
+        if !damaged.is_empty() {
+            let len = damaged.iter().map(|range| range.len() as u64).sum();
+            let pieces = damaged.iter().map(guess).collect();
+            wrong.push(Wrong { file: *number, harm: Harm::Unreadable, bytes: len, pieces });
+        }
+        if let Some((records, range)) = scanned.torn {
+            let mut pieces: Vec<_> = records
+                .into_iter()
+                .map(|record| Piece {
+                    offset: record.start as u64,
+                    bytes: Vec::new(),
+                    record: decode(version, &bytes[record], clock),
+                })
+                .collect();
+            pieces.push(guess(&range));
+            wrong.push(Wrong { file: *number, harm: Harm::Torn, bytes: range.len() as u64, pieces });
+        }
+        if let Some(short) = counts.and_then(|counts| counts.checked_sub(bytes.len() as u64)).filter(|short| *short > 0)
+        {
+            wrong.push(Wrong { file: *number, harm: Harm::Missing, bytes: short, pieces: Vec::new() });
+        }
+        kept.push_back(Kept { number: *number, bytes: scanned.good as u64 });
+    }
+    let told = std::mem::take(&mut replay.told);
+    let (recovered, index, lost) = replay.finish();
+    wrong.retain(|wrong| !told.contains(&(wrong.file, wrong.sum())));
+    let (damage, mend) = tell(dir, &recovered, &wrong, &lost);
+    Ok(Read { files: kept, salt, index, recovered, damage, mend })
+}
+
+fn read_header(dir: &Path, number: u64) -> Result<Option<Header>, OpenError> {
+    use std::io::Read as _;
+    let path = files::path(dir, number);
+    let mut head = Vec::new();
+    let file = fs::File::open(&path).map_err(OpenError::io(&path, "open"))?;
+    file.take(HEADER_BYTES as u64).read_to_end(&mut head).map_err(OpenError::io(&path, "read"))?;
+    Ok(Header::decode(&head).filter(|header| header.number == number))
+}
+
+impl Wrong {
+    /// Stands for what is wrong: the same damage is told once.
+    fn sum(&self) -> u32 {
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(&[self.harm as u8]);
+        sum.update(&self.bytes.to_le_bytes());
+        for piece in &self.pieces {
+            sum.update(&piece.offset.to_le_bytes());
+        }
+        sum.finalize()
+    }
+}
+
+/// Sets aside what is wrong, and says what is to be written about it.
+fn tell(dir: &Path, recovered: &Recovered, wrong: &[Wrong], lost: &[Lost]) -> (Vec<Damage>, Vec<Record>) {
+    let mut aside = Aside { recovered, lines: Vec::new() };
+    let mut damage: Vec<Damage> = wrong
+        .iter()
+        .map(|wrong| aside.pieces(wrong.harm, &files::path(dir, wrong.file), wrong.bytes, &wrong.pieces))
+        .collect();
+    if !lost.is_empty() {
+        damage.push(aside.lost(dir, lost));
+    }
+    if damage.is_empty() {
+        return (damage, Vec::new());
+    }
+    let Ok(path) = aside.write(dir) else {
+        // A full disk, perhaps: the next start finds it again, and tells it again.
+        return (damage, Vec::new());
+    };
+    for damage in &mut damage {
+        damage.aside = Some(path.clone());
+    }
+    let told = wrong.iter().map(|wrong| Record::Told { file: wrong.file, sum: wrong.sum() });
+    let gone = lost.iter().map(|lost| match lost {
+        Lost::Message { number, entry, .. } => Record::Done(*number, *entry),
+        Lost::Session { number, .. } => Record::SessionGone(*number),
+    });
+    let mend = told.chain(gone).collect();
+    (damage, mend)
+}

@@ -1,0 +1,290 @@
+//! The store that is open: operations in, a log out.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use broker_core::{SessionNumber, StoreOp};
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
+use crate::clean::Cleaning;
+use crate::coding::encode;
+use crate::files;
+use crate::frame::{Salt, end_commit, put};
+use crate::header::{HEADER_BYTES, Header};
+use crate::index::{Index, Mark};
+use crate::lock::Lock;
+use crate::open::{Kept, read};
+use crate::record::{Clock, Record, Waiting};
+use crate::reserve::{self, Reserve};
+use crate::{CommitError, Damage, OpenError, Recovered};
+
+/// How a store uses the disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// A new file is begun after so many bytes. A file that is cleaned is in memory meanwhile.
+    pub file_bytes_max: u64,
+    /// The files together may be twice as long as what counts in them, and so many bytes more. The more, the
+    /// less is written twice.
+    pub slack_bytes_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { file_bytes_max: 4 << 20, slack_bytes_max: 32 << 20 }
+    }
+}
+
+/// An open store. Nobody else has it.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) dir: PathBuf,
+    _lock: Lock,
+    pub(crate) options: Options,
+    pub(crate) clock: Clock,
+    salt_number: u64,
+    pub(crate) salt: Salt,
+    /// The oldest first. The last one is written to if there is a writer.
+    pub(crate) files: VecDeque<Kept>,
+    writer: Option<File>,
+    /// Frames that are not written yet.
+    pub(crate) buffer: Vec<u8>,
+    /// Where the last of them begins.
+    last_frame: usize,
+    /// Whether something was written and not synced.
+    is_dirty: bool,
+    pub(crate) index: Index,
+    pub(crate) cleaning: Option<Cleaning>,
+    reserve: Reserve,
+    /// Whether the last try to write failed.
+    is_held_up: bool,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or begins one there. `clock_began` is the time of day, in milliseconds since 1970, at
+    /// which the core's clock stood at zero.
+    ///
+    /// # Errors
+    /// If another process has it, a later version wrote it, or the folder cannot be used. Damage is told, and no error.
+    pub fn open(dir: &Path, clock_began: u64, options: Options) -> Result<(Self, Recovered, Vec<Damage>), OpenError> {
+        files::make_dir(dir)?;
+        let lock = Lock::take(dir)?;
+        let clock = Clock(clock_began);
+        let read = read(dir, clock)?;
+        let salt_number = match read.salt {
+            Some(salt) => salt,
+            None => new_salt().map_err(OpenError::io(dir, "get random bytes for"))?,
+        };
+        let mut store = Self {
+            dir: dir.into(),
+            _lock: lock,
+            options,
+            clock,
+            salt_number,
+            salt: Salt::new(salt_number),
+            files: read.files,
+            writer: None,
+            buffer: Vec::new(),
+            last_frame: 0,
+            is_dirty: false,
+            index: read.index,
+            cleaning: None,
+            reserve: reserve::take(dir, options.file_bytes_max),
+            is_held_up: false,
+        };
+        for record in &read.mend {
+            store.frame(record);
+        }
+        // What was wrong is told once. A full disk is no reason not to start: it is written with the next commit.
+        let _later = store.flush(true);
+        Ok((store, read.recovered, read.damage))
+    }
+
+    /// Carries out `ops`: after a crash all of them are there or none is. With `sync` they are on the disk, with all that
+    /// was given before, when this returns; without, they are with the system and survive the process alone.
+    /// What they speak of and is not there is ignored, and what comes and is done with in one call is not written.
+    ///
+    /// # Errors
+    /// Nothing given since the last success is promised then. It is held, and written by the next call, which may be
+    /// one without operations; how much that is, [`Store::held_bytes`] says.
+    pub fn commit(&mut self, ops: Vec<StoreOp>, sync: bool) -> Result<(), CommitError> {
+        let before = self.buffer.len();
+        let done: HashSet<_, RandomState> = ops.iter().filter_map(finished).collect();
+        for op in ops {
+            match &op {
+                StoreOp::Queued(number, held) if done.contains(&(*number, held.entry)) => {}
+                _ => self.carry_out(op),
+            }
+        }
+        self.clean(self.buffer.len() - before);
+        match self.flush(sync) {
+            Err(CommitError::Full { .. }) if self.reserve == Reserve::There => {
+                reserve::give_back(&self.dir);
+                self.reserve = Reserve::Gone;
+                self.flush(sync)?;
+            }
+            done => done?,
+        }
+        if self.files.back().is_some_and(|file| file.bytes >= self.options.file_bytes_max) {
+            self.sync()?;
+            self.writer = None;
+        }
+        self.drop_cleaned()?;
+        if self.reserve == Reserve::Gone {
+            self.reserve = reserve::take(&self.dir, self.options.file_bytes_max);
+        }
+        Ok(())
+    }
+
+    /// The disk is full: what is written goes where room was kept for this, or waits in memory. That room is for what is
+    /// done with, so that it can go: nothing new should be taken on until this is over.
+    pub fn is_full(&self) -> bool {
+        self.reserve == Reserve::Gone || self.is_held_up
+    }
+
+    /// Bytes that wait in memory because they could not be written.
+    pub fn held_bytes(&self) -> usize {
+        if self.is_held_up { self.buffer.len() } else { 0 }
+    }
+
+    /// Bytes on the disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Bytes of the records that count.
+    pub fn live_bytes(&self) -> u64 {
+        self.index.bytes
+    }
+
+    fn carry_out(&mut self, op: StoreOp) {
+        let record = match op {
+            StoreOp::Session { number, client_id, username, expiry_s } => {
+                Record::Session { number, client_id, username, expiry_s }
+            }
+            StoreOp::Queued(number, held) => {
+                if !self.index.has_session(number) {
+                    return;
+                }
+                let body = self.index.body_of(&held.message).or_else(|| {
+                    // The operation has one, the queue of its session another. Whoever else has it is a session that
+                    // waits for it too, or the topic that retains it: sessions may follow.
+                    (Arc::strong_count(&held.message) > 2).then(|| {
+                        let body = self.index.next_body();
+                        self.write(&Record::Body(body, Arc::clone(&held.message)));
+                        body
+                    })
+                });
+                Record::Queued(number, Waiting::new(held, body))
+            }
+            StoreOp::SessionGone(number) => Record::SessionGone(number),
+            StoreOp::Subscribed(number, subscription) => Record::Subscribed(number, subscription),
+            StoreOp::Unsubscribed(number, filter) => Record::Unsubscribed(number, filter),
+            StoreOp::Sent { session, entry, id, released } => Record::Sent { session, entry, id, released },
+            StoreOp::Done(number, entry) => Record::Done(number, entry),
+            StoreOp::Taken(number, id) => Record::Taken(number, id),
+            StoreOp::Released(number, id) => Record::Released(number, id),
+            StoreOp::Retained(message, publisher) => Record::Retained(message, publisher),
+            StoreOp::RetainedGone(topic) => Record::RetainedGone(topic),
+        };
+        self.write(&record);
+    }
+
+    fn write(&mut self, record: &Record) {
+        let before = (self.buffer.len(), self.last_frame);
+        let mark = self.frame(record);
+        if !self.index.note(record, mark) {
+            self.buffer.truncate(before.0);
+            self.last_frame = before.1;
+        }
+    }
+
+    /// Puts a record into the buffer, and says where it will lie.
+    pub(crate) fn frame(&mut self, record: &Record) -> Mark {
+        self.last_frame = self.buffer.len();
+        let clock = self.clock;
+        let bytes = put(&mut self.buffer, &self.salt, |to| encode(record, clock, to));
+        let next = self.files.back().map_or(1, |last| last.number + 1);
+        let file = if self.writer.is_some() { next - 1 } else { next };
+        Mark { file, bytes: bytes as u32 }
+    }
+
+    /// Writes what is in the buffer, as one commit.
+    fn flush(&mut self, sync: bool) -> Result<(), CommitError> {
+        if self.buffer.is_empty() {
+            return if sync { self.sync() } else { Ok(()) };
+        }
+        end_commit(&mut self.buffer, &self.salt, self.last_frame);
+        self.is_held_up = true;
+        self.begin_file()?;
+        let Some(file) = &mut self.writer else { return Ok(()) };
+        let written = file.write_all(&self.buffer).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
+        written.map_err(|why| self.give_up(why))?;
+        if let Some(last) = self.files.back_mut() {
+            last.bytes += self.buffer.len() as u64;
+        }
+        self.is_dirty = !sync;
+        self.is_held_up = false;
+        self.let_go();
+        Ok(())
+    }
+
+    fn let_go(&mut self) {
+        const KEPT_BYTES_MAX: usize = 1 << 20;
+        self.buffer.clear();
+        self.buffer.shrink_to(KEPT_BYTES_MAX);
+        self.last_frame = 0;
+    }
+
+    pub(crate) fn sync(&mut self) -> Result<(), CommitError> {
+        if self.is_dirty
+            && let Some(file) = &self.writer
+        {
+            file.sync_data().map_err(|why| self.give_up(why))?;
+        }
+        self.is_dirty = false;
+        Ok(())
+    }
+
+    /// A new file, if there is none to write to.
+    fn begin_file(&mut self) -> Result<(), CommitError> {
+        if self.writer.is_some() {
+            return Ok(());
+        }
+        let (before, bytes) = self.files.back().map_or((0, 0), |last| (last.number, last.bytes));
+        let number = before + 1;
+        let created = files::create(&self.dir, Header::new(self.salt_number, number, bytes));
+        self.writer = Some(created.map_err(|why| CommitError::new(files::path(&self.dir, number), why))?);
+        self.files.push_back(Kept { number, bytes: HEADER_BYTES as u64 });
+        Ok(())
+    }
+
+    /// Writing failed. What was not promised is cut off, and the next try goes to another file: of one that could not be
+    /// synced nobody knows what the disk has.
+    fn give_up(&mut self, why: io::Error) -> CommitError {
+        let last = self.files.back().copied().unwrap_or(Kept { number: 1, bytes: 0 });
+        if let Some(file) = self.writer.take() {
+            // Gives room back; that it does not count, the next file says.
+            let _cut = file.set_len(last.bytes);
+            if last.bytes == HEADER_BYTES as u64 && files::remove(&self.dir, last.number).is_ok() {
+                self.files.pop_back();
+            }
+        }
+        self.is_dirty = false;
+        CommitError::new(files::path(&self.dir, last.number), why)
+    }
+}
+
+/// The message that is done with after it.
+fn finished(op: &StoreOp) -> Option<(SessionNumber, u64)> {
+    if let StoreOp::Done(number, entry) = op { Some((*number, *entry)) } else { None }
+}
+
+fn new_salt() -> io::Result<u64> {
+    let mut salt = [0; 8];
+    getrandom::fill(&mut salt).map_err(|why| io::Error::other(why.to_string()))?;
+    Ok(u64::from_le_bytes(salt))
+}
