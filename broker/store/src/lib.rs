@@ -33,12 +33,14 @@ pub use error::{CommitError, OpenError};
 pub use recovered::Recovered;
 pub use store::{Options, Store};
 
-/// Reads one record as the store does, and throws it away: whatever the bytes are, this comes back.
+/// Reads a record and a file as the store does, and throws them away: whatever the bytes are, this comes back.
 #[doc(hidden)]
 pub fn read_for_fuzzing(bytes: &[u8]) {
     use coding::{VERSION, decode, encode};
     use record::Clock;
 
+    let scanned = scan::scan(bytes, &frame::Salt::new(0), None);
+    assert!(scanned.good <= bytes.len());
     if let Some(record) = decode(VERSION, bytes, Clock(0)) {
         let mut again = Vec::new();
         encode(&record, Clock(0), &mut again);
