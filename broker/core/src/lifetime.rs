@@ -148,6 +148,9 @@ impl Broker {
                 None => outgoing.wait(queued),
             }
         }
+        for held in stored.taken.values() {
+            held.message.count_in(&self.kept);
+        }
         let session = Session {
             client_id: Arc::clone(&stored.client_id),
             username: stored.username.clone(),

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use broker_core::{Message, SessionNumber, StoredMessage, StoredSubscription};
+use broker_core::{Message, SessionNumber, StoredSubscription};
 use serde_json::{Value, json};
 
 use crate::Recovered;
@@ -81,7 +81,7 @@ pub(crate) enum Lost {
     /// A waiting message whose body is not there.
     Message { client_id: Arc<str>, number: SessionNumber, entry: u64 },
     /// What a session had of which nothing else is known.
-    Session { number: SessionNumber, subscriptions: Vec<StoredSubscription>, messages: Vec<StoredMessage> },
+    Session { number: SessionNumber, subscriptions: Vec<StoredSubscription>, messages: Vec<Arc<Message>> },
 }
 
 /// Bytes that do not count, and what they seem to be.
@@ -141,11 +141,9 @@ impl Aside<'_> {
                     let filters: Vec<_> =
                         subscriptions.iter().map(|subscription| subscription.filter.as_str()).collect();
                     self.lines.push(json!({ "client": null, "session": number.0, "subscriptions": filters }));
-                    for held in messages {
-                        let message = describe_message(&held.message);
-                        self.lines.push(
-                            json!({ "client": null, "session": number.0, "entry": held.entry, "message": message }),
-                        );
+                    for message in messages {
+                        let message = describe_message(message);
+                        self.lines.push(json!({ "client": null, "session": number.0, "message": message }));
                     }
                 }
             }
@@ -176,6 +174,13 @@ impl Aside<'_> {
                 }
                 line
             }
+            Record::Taken(number, _, taken) => {
+                let mut line = of(number);
+                damage.messages += 1;
+                line["kind"] = "published".into();
+                line["message"] = describe_message(&taken.message);
+                line
+            }
             Record::Subscribed(number, subscription) => {
                 let mut line = of(number);
                 line["kind"] = "subscription".into();
@@ -197,7 +202,6 @@ impl Aside<'_> {
             Record::SessionGone(number)
             | Record::Sent { session: number, .. }
             | Record::Done(number, _)
-            | Record::Taken(number, _)
             | Record::Released(number, _) => {
                 let mut line = of(number);
                 line["kind"] = "progress".into();

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use broker_core::{Identifiers, Message, Publisher, SessionNumber, StoredSubscription};
+use broker_core::{Identifiers, Message, Publisher, SessionNumber, StoredSubscription, StoredTaken};
 use mqtt::{PacketId, PropertiesBuf, QoS, SubscriptionOptions, TopicFilter, TopicFilterBuf, TopicName, TopicNameBuf};
 
 use crate::bytes::{Reader, put_bytes, put_number};
@@ -73,9 +73,11 @@ pub(crate) fn encode(record: &Record, clock: Clock, to: &mut Vec<u8>) {
             begin(to, DONE, *number);
             put_number(to, *entry);
         }
-        Record::Taken(number, id) => {
+        Record::Taken(number, id, taken) => {
             begin(to, TAKEN, *number);
             put_number(to, id.get().into());
+            to.push(taken.retain.into());
+            put_message(to, &taken.message, clock);
         }
         Record::Released(number, id) => {
             begin(to, RELEASED, *number);
@@ -206,7 +208,10 @@ fn of_session(kind: u8, number: SessionNumber, from: &mut Reader<'_>, clock: Clo
             Record::Sent { session: number, entry, id, released: flag(from)? }
         }
         DONE => Record::Done(number, from.number()?),
-        TAKEN => Record::Taken(number, packet_id(from)?),
+        TAKEN => {
+            let (id, retain) = (packet_id(from)?, flag(from)?);
+            Record::Taken(number, id, StoredTaken { message: message(from, clock)?, retain })
+        }
         RELEASED => Record::Released(number, packet_id(from)?),
         _ => return None,
     })
@@ -331,7 +336,12 @@ mod tests {
             Record::Sent { session: number, entry: 1, id: id(1), released: false },
             Record::Sent { session: number, entry: 1, id: id(65_535), released: true },
             Record::Done(number, 0),
-            Record::Taken(number, id(256)),
+            Record::Taken(number, id(256), StoredTaken { message: message_of(None), retain: false }),
+            Record::Taken(
+                number,
+                id(1),
+                StoredTaken { message: message_of(Some(Instant::from_millis(5))), retain: true },
+            ),
             Record::Released(number, id(256)),
             Record::Retained(message_of(Some(Instant::from_millis(5))), publisher(None)),
             Record::Retained(message_of(None), publisher(Some("u"))),
@@ -357,10 +367,11 @@ mod tests {
     #[test]
     fn what_is_on_the_disk_today_can_be_read_for_ever() {
         // Version 1, byte for byte. A change here is a new version, and the old one is still read.
-        let rows: [(&str, &[u8]); 6] = [
+        let rows: [(&str, &[u8]); 7] = [
             ("session", b"\x01\xac\x02\x02\xc3\xa9\x00\xff\xff\xff\xff\x0f"),
             ("subscribed", b"\x03\xac\x02\x2d\xff\xff\xff\x7f$share/g/a/+"),
             ("sent", b"\x06\xac\x02\x01\xff\xff\x03\x01"),
+            ("taken", b"\x08\xac\x02\x80\x02\x00\x02\x04a/\xc3\xa9\x00\xff\x07"),
             ("done", b"\x07\xac\x02\x00"),
             ("retained", b"\x0a\x01p\x00\x0e\xc5\x84\x3d\x07\x26\x00\x02\xc3\xa9\x00\x00\x04a/\xc3\xa9\x00\xff\x07"),
             ("body", b"\x0c\x07\x02\x04a/\xc3\xa9\x00\xff\x07"),

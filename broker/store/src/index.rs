@@ -109,7 +109,7 @@ impl Index {
             | Record::Queued(number, _)
             | Record::Sent { session: number, .. }
             | Record::Done(number, _)
-            | Record::Taken(number, _)
+            | Record::Taken(number, ..)
             | Record::Released(number, _) => self.note_of_session(*number, record, mark),
         }
     }
@@ -150,7 +150,7 @@ impl Index {
                 }
                 (0, old.map(|old| old.mark.bytes))
             }
-            Record::Taken(_, id) => match session.taken.binary_search_by_key(id, |(id, _)| *id) {
+            Record::Taken(_, id, _) => match session.taken.binary_search_by_key(id, |(id, _)| *id) {
                 Ok(at) => (mark.bytes, Some(std::mem::replace(&mut session.taken[at].1, mark).bytes)),
                 Err(at) => {
                     session.taken.insert(at, (*id, mark));
@@ -225,7 +225,7 @@ impl Index {
                 waiting.released = message.sent.is_some_and(|(_, released)| released);
                 return Some(Record::Queued(number, waiting));
             }
-            Record::Taken(number, id) => {
+            Record::Taken(number, id, _) => {
                 let taken = session(number).map_or(&[][..], |session| &session.taken);
                 taken.binary_search_by_key(id, |(id, _)| *id).is_ok_and(|at| lies_here(&taken[at].1))
             }

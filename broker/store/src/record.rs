@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use broker_core::{Identifiers, Instant, Message, Publisher, SessionNumber, StoredMessage, StoredSubscription};
+use broker_core::{
+    Identifiers, Instant, Message, Publisher, SessionNumber, StoredMessage, StoredSubscription, StoredTaken,
+};
 use mqtt::{PacketId, QoS, TopicFilterBuf, TopicNameBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub(crate) enum Record {
         released: bool,
     },
     Done(SessionNumber, u64),
-    Taken(SessionNumber, PacketId),
+    Taken(SessionNumber, PacketId, StoredTaken),
     Released(SessionNumber, PacketId),
     Retained(Arc<Message>, Arc<Publisher>),
     RetainedGone(TopicNameBuf),

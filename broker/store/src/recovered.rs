@@ -8,11 +8,9 @@ use std::iter::{Peekable, from_fn};
 use std::sync::Arc;
 
 use broker_core::{
-    Broker, Instant, Message, Publisher, SessionNumber, StoredMessage, StoredSession, StoredSubscription,
+    Broker, Instant, Message, Publisher, SessionNumber, StoredMessage, StoredSession, StoredSubscription, StoredTaken,
 };
 use mqtt::{PacketId, TopicNameBuf};
-
-use crate::index::Mark;
 
 /// What was kept.
 #[derive(Debug, Default)]
@@ -20,7 +18,7 @@ pub struct Recovered {
     pub(crate) sessions: BTreeMap<SessionNumber, About>,
     pub(crate) subscriptions: BTreeMap<(SessionNumber, Box<str>), StoredSubscription>,
     pub(crate) messages: BTreeMap<(SessionNumber, u64), StoredMessage>,
-    pub(crate) taken: BTreeMap<(SessionNumber, PacketId), Mark>,
+    pub(crate) taken: BTreeMap<(SessionNumber, PacketId), StoredTaken>,
     pub(crate) retained: BTreeMap<TopicNameBuf, (Arc<Message>, Arc<Publisher>)>,
 }
 
@@ -77,7 +75,7 @@ impl Recovered {
                 expiry_s,
                 subscriptions: of(&mut subscriptions, number).collect(),
                 messages: of(&mut messages, number).collect(),
-                taken: of(&mut taken, number).map(|(id, _)| id).collect(),
+                taken: of(&mut taken, number).collect(),
             };
             (number, session)
         })

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use broker_core::{Message, Publisher, SessionNumber, StoredSubscription};
+use broker_core::{Message, Publisher, SessionNumber, StoredMessage, StoredSubscription, StoredTaken};
 use mqtt::{PacketId, TopicNameBuf};
 
 use crate::aside::Lost;
@@ -19,7 +19,7 @@ pub(crate) struct Replay {
     sessions: BTreeMap<SessionNumber, (Record, Mark)>,
     subscriptions: BTreeMap<(SessionNumber, Box<str>), (StoredSubscription, Mark)>,
     messages: BTreeMap<(SessionNumber, u64), (Waiting, Mark)>,
-    taken: BTreeMap<(SessionNumber, PacketId), Mark>,
+    taken: BTreeMap<(SessionNumber, PacketId), (StoredTaken, Mark)>,
     retained: BTreeMap<TopicNameBuf, (Arc<Message>, Arc<Publisher>, Mark)>,
     bodies: HashMap<u64, (Arc<Message>, Mark)>,
     /// Files whose damage was told before, and what stands for it.
@@ -36,7 +36,7 @@ impl Replay {
                 self.sessions.remove(&number);
                 remove_of(&mut self.subscriptions, number, &"".into(), drop);
                 remove_of(&mut self.messages, number, &0, drop);
-                remove_of(&mut self.taken, number, &PacketId::MIN, |_| ());
+                remove_of(&mut self.taken, number, &PacketId::MIN, drop);
             }
             Record::Subscribed(number, subscription) => {
                 let filter = subscription.filter.as_str().into();
@@ -57,8 +57,8 @@ impl Replay {
             Record::Done(number, entry) => {
                 self.messages.remove(&(number, entry));
             }
-            Record::Taken(number, id) => {
-                self.taken.insert((number, id), mark);
+            Record::Taken(number, id, taken) => {
+                self.taken.insert((number, id), (taken, mark));
             }
             Record::Released(number, id) => {
                 self.taken.remove(&(number, id));
@@ -102,11 +102,11 @@ impl Replay {
                 lost.of(number).0.push(subscription);
             }
         }
-        for ((number, id), mark) in self.taken {
-            if index.note(&Record::Taken(number, id), mark) {
-                recovered.taken.insert((number, id), mark);
+        for ((number, id), (taken, mark)) in self.taken {
+            if index.note(&Record::Taken(number, id, taken.clone()), mark) {
+                recovered.taken.insert((number, id), taken);
             } else {
-                lost.of(number);
+                lost.of(number).2.push(taken);
             }
         }
         for ((number, entry), (waiting, mark)) in self.messages {
@@ -137,20 +137,28 @@ impl Replay {
 #[derive(Default)]
 struct Lostness {
     messages: Vec<Lost>,
-    sessions: BTreeMap<SessionNumber, (Vec<StoredSubscription>, Vec<broker_core::StoredMessage>)>,
+    sessions: BTreeMap<SessionNumber, Parts>,
 }
 
+type Parts = (Vec<StoredSubscription>, Vec<StoredMessage>, Vec<StoredTaken>);
+
 impl Lostness {
-    fn of(&mut self, number: SessionNumber) -> &mut (Vec<StoredSubscription>, Vec<broker_core::StoredMessage>) {
+    fn of(&mut self, number: SessionNumber) -> &mut Parts {
         self.sessions.entry(number).or_default()
     }
 }
 
 impl From<Lostness> for Vec<Lost> {
     fn from(lost: Lostness) -> Self {
-        let sessions = lost.sessions.into_iter();
-        let sessions =
-            sessions.map(|(number, (subscriptions, messages))| Lost::Session { number, subscriptions, messages });
+        let sessions = lost.sessions.into_iter().map(|(number, (subscriptions, messages, taken))| Lost::Session {
+            number,
+            subscriptions,
+            messages: messages
+                .into_iter()
+                .map(|held| held.message)
+                .chain(taken.into_iter().map(|t| t.message))
+                .collect(),
+        });
         lost.messages.into_iter().chain(sessions).collect()
     }
 }

@@ -185,7 +185,7 @@ impl Store {
             StoreOp::Unsubscribed(number, filter) => Record::Unsubscribed(number, filter),
             StoreOp::Sent { session, entry, id, released } => Record::Sent { session, entry, id, released },
             StoreOp::Done(number, entry) => Record::Done(number, entry),
-            StoreOp::Taken(number, id) => Record::Taken(number, id),
+            StoreOp::Taken(number, id, taken) => Record::Taken(number, id, taken),
             StoreOp::Released(number, id) => Record::Released(number, id),
             StoreOp::Retained(message, publisher) => Record::Retained(message, publisher),
             StoreOp::RetainedGone(topic) => Record::RetainedGone(topic),

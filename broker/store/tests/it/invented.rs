@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use broker_core::{
     Identifiers, Instant, MemoryStore, Message, Publisher, SessionNumber, StoreOp, StoredMessage, StoredSession,
-    StoredSubscription,
+    StoredSubscription, StoredTaken,
 };
 use broker_store::{Damage, Options, Recovered, Store};
 use mqtt::{PacketId, PropertiesBuf, Property, QoS, SubscriptionOptions, TopicFilter, TopicName, TopicNameBuf};
@@ -115,7 +115,10 @@ impl History {
                 ops.push(StoreOp::Retained(self.message(), Arc::new(publisher)));
             }
             5 => ops.push(StoreOp::RetainedGone(self.message().topic().into())),
-            6 => ops.push(StoreOp::Taken(number, id)),
+            6 => {
+                let taken = StoredTaken { message: self.message(), retain: self.random.one_in(2) };
+                ops.push(StoreOp::Taken(number, id, taken));
+            }
             7 => ops.push(StoreOp::Released(number, id)),
             8 | 9 => {
                 let (session, entry) = self.one_waiting().copied().unwrap_or((number, entry));
