@@ -47,6 +47,8 @@ pub struct Broker {
     pub(crate) sys: Sys,
     /// Clients that are connected.
     pub(crate) connected: u64,
+    /// Sessions that came out of the store without a word on when their clients left.
+    pub(crate) lost: Vec<u32>,
 }
 
 impl Broker {
@@ -69,10 +71,12 @@ impl Broker {
             kept: Tally::default(),
             sys: Sys::default(),
             connected: 0,
+            lost: Vec::new(),
         }
     }
 
     /// Remembers what `store` holds. For a broker that was told nothing yet; every session is away at `now`.
+    /// [`Broker::restored`] is to follow.
     pub fn restore(&mut self, now: Instant, store: &MemoryStore) {
         store.retained().for_each(|(message, publisher)| self.restore_retained(message, publisher));
         store.sessions().for_each(|(number, stored)| self.restore_session(now, number, stored));
@@ -207,12 +211,7 @@ impl Broker {
             match due {
                 Due::Silence(link) => self.silent(now, link, out),
                 Due::SessionEnd(key) => self.expire(now, key, out),
-                Due::Will(key) => {
-                    if let Some(session) = self.sessions.get_mut(key as usize) {
-                        session.will_at = None;
-                    }
-                    self.publish_will(now, key, out);
-                }
+                Due::Will(key) => self.will_is_due(now, key, out),
                 Due::Sys => self.say_changes(now, out),
             }
         }

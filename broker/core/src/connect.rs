@@ -269,8 +269,7 @@ impl Broker {
             session.username.clone_from(&login.username);
             session.as_publisher = None;
         }
-        self.timers.unset(self.sessions[key as usize].ends_at.take(), Due::SessionEnd(key));
-        self.timers.unset(self.sessions[key as usize].will_at.take(), Due::Will(key));
+        self.keep_back(key, out);
         self.set_expiry(key, login.expiry, another_user, out);
         if session_present {
             if another_user {

@@ -51,7 +51,8 @@ pub use outbox::{ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbo
 pub use settings::{ListenerSettings, Settings, VersionSet};
 pub use stats::Stats;
 pub use store::{
-    MemoryStore, Publisher, SessionNumber, StoreOp, StoredMessage, StoredSession, StoredSubscription, StoredTaken,
+    MemoryStore, Publisher, SessionNumber, StoreOp, StoredAway, StoredMessage, StoredSession, StoredSubscription,
+    StoredTaken, StoredWill,
 };
 pub use time::Instant;
 pub use wanted::Identifiers;

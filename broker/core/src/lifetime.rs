@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::publish::is_command;
 use crate::session::{Expiry, InFlight, Outgoing, Queued, Session};
 use crate::sharing::inheritance;
-use crate::store::{SessionNumber, StoredSession};
+use crate::store::{SessionNumber, StoredSession, StoredWill};
 use crate::subscriptions::Subscriber;
 use crate::timers::Due;
+use crate::will::Will;
 use crate::{Broker, Event, Instant, Outbox, StoreOp};
 
 impl Broker {
@@ -67,7 +68,43 @@ impl Broker {
             }
             None => {}
         }
+        self.keep_away(key, out);
         self.hand_on_waiting(now, key, out);
+    }
+
+    /// The store is told what is due of a session whose client is away, if anything is.
+    fn keep_away(&self, key: u32, out: &mut impl Outbox) {
+        let session = &self.sessions[key as usize];
+        let will = session.will.as_ref().zip(session.will_at).map(|(will, at)| StoredWill {
+            message: Arc::clone(&will.message),
+            retain: will.retain,
+            expiry_s: will.expiry_s,
+            at,
+        });
+        let ends_at = session.ends_at;
+        if ends_at.is_some() || will.is_some() {
+            Self::keep(session, out, |session| StoreOp::Away { session, ends_at, will });
+        }
+    }
+
+    /// The client is back: nothing is due any more.
+    pub(crate) fn keep_back(&mut self, key: u32, out: &mut impl Outbox) {
+        let session = &mut self.sessions[key as usize];
+        let (ends_at, will_at) = (session.ends_at.take(), session.will_at.take());
+        if ends_at.is_some() || will_at.is_some() {
+            Self::keep(session, out, |session| StoreOp::Away { session, ends_at: None, will: None });
+        }
+        self.timers.unset(ends_at, Due::SessionEnd(key));
+        self.timers.unset(will_at, Due::Will(key));
+    }
+
+    /// The Will Delay Interval of a client that is away has passed.
+    pub(crate) fn will_is_due(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.will_at = None;
+        let ends_at = session.ends_at;
+        Self::keep(session, out, |session| StoreOp::Away { session, ends_at, will: None });
+        self.publish_will(now, key, out);
     }
 
     /// A session that was away came to its end.
@@ -120,6 +157,14 @@ impl Broker {
         self.route(now, &item, will.retain, grant, Some(key), place, out);
     }
 
+    /// All was restored. Of sessions whose connections ended with the process nobody knows when that was: their time
+    /// runs from now on, and the store is told so, or it would begin again with every start.
+    pub fn restored(&mut self, out: &mut impl Outbox) {
+        for key in std::mem::take(&mut self.lost) {
+            self.keep_away(key, out);
+        }
+    }
+
     /// Remembers one session, as [`Broker::restore`] does with all. They come in the order of their numbers.
     pub fn restore_session(&mut self, now: Instant, number: SessionNumber, stored: &StoredSession) {
         self.last_number = self.last_number.max(number);
@@ -151,15 +196,23 @@ impl Broker {
         for held in stored.taken.values() {
             held.message.count_in(&self.kept);
         }
+        let (ends_at, will) = match &stored.away {
+            Some(away) => (away.ends_at, away.will.as_ref()),
+            None => {
+                let lasts = if let Expiry::After(seconds) = expiry { Some(seconds) } else { None };
+                (lasts.map(|seconds| now + Duration::from_secs(seconds.into())), None)
+            }
+        };
+        let will_at = will.map(|will| will.at);
         let session = Session {
             client_id: Arc::clone(&stored.client_id),
             username: stored.username.clone(),
             number,
             on: None,
             expiry,
-            ends_at: None,
-            will: None,
-            will_at: None,
+            ends_at,
+            will: will.map(|will| Box::new(Will::restored(will))),
+            will_at,
             subscriptions: stored.subscriptions.values().map(|s| s.filter.clone()).collect(),
             taken: stored.taken.iter().collect(),
             outgoing: (!stored.messages.is_empty()).then(|| Box::new(outgoing)),
@@ -167,15 +220,19 @@ impl Broker {
             as_publisher: None,
         };
         let key = self.sessions.insert(session) as u32;
+        if stored.away.is_none() {
+            self.lost.push(key);
+        }
         self.by_client_id.insert(Arc::clone(&stored.client_id), key);
         for held in stored.subscriptions.values() {
             let subscriber = Subscriber { session: key, options: held.options, identifier: held.identifier };
             self.subscriptions.insert(held.filter.as_filter(), subscriber);
         }
-        if let Expiry::After(seconds) = expiry {
-            let at = now + Duration::from_secs(seconds.into());
-            self.sessions[key as usize].ends_at = Some(at);
+        if let Some(at) = ends_at {
             self.timers.set(at, Due::SessionEnd(key));
+        }
+        if let Some(at) = will_at {
+            self.timers.set(at, Due::Will(key));
         }
         self.routes.changed();
     }

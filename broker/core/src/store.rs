@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mqtt::{PacketId, QoS, SubscriptionOptions, TopicFilterBuf, TopicNameBuf};
 
-use crate::{Identifiers, Message};
+use crate::{Identifiers, Instant, Message};
 
 /// A durable session in the store. Numbers are not used again while the store lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,16 @@ pub enum StoreOp {
     },
     /// It is over, with all that it had.
     SessionGone(SessionNumber),
+    /// Its client is away, or (with neither) is back or nothing is due any more. A session of which nothing of the kind was
+    /// said was connected, or lasts for ever: one that comes out of the store so has lost its connection with the process.
+    Away {
+        /// Whose.
+        session: SessionNumber,
+        /// When it is over; `None`: it lasts for ever.
+        ends_at: Option<Instant>,
+        /// What is published unless the client comes back.
+        will: Option<StoredWill>,
+    },
     /// It subscribed, or changed a subscription.
     Subscribed(SessionNumber, StoredSubscription),
     /// It unsubscribed.
@@ -118,6 +128,28 @@ pub struct StoredTaken {
     pub retain: bool,
 }
 
+/// A Will Message that waits for its Will Delay Interval, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredWill {
+    /// The message. Its Message Expiry Interval is beside it: it counts from when it is published.
+    pub message: Arc<Message>,
+    /// Whether it is to be retained.
+    pub retain: bool,
+    /// Message Expiry Interval, in seconds.
+    pub expiry_s: Option<u32>,
+    /// When it is published.
+    pub at: Instant,
+}
+
+/// What is due of a session whose client is away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredAway {
+    /// When it is over; `None`: it lasts for ever.
+    pub ends_at: Option<Instant>,
+    /// What is published unless the client comes back.
+    pub will: Option<StoredWill>,
+}
+
 /// A durable session as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredSession {
@@ -127,6 +159,8 @@ pub struct StoredSession {
     pub username: Option<Box<str>>,
     /// Seconds that it outlives its connection; `u32::MAX`: for ever.
     pub expiry_s: u32,
+    /// What is due, if it was said that its client is away.
+    pub away: Option<StoredAway>,
     /// Its subscriptions by filter.
     pub subscriptions: BTreeMap<Box<str>, StoredSubscription>,
     /// Its messages in their order.
@@ -161,7 +195,8 @@ impl MemoryStore {
             StoreOp::RetainedGone(topic) => {
                 self.retained.remove(&topic);
             }
-            StoreOp::Subscribed(number, _)
+            StoreOp::Away { session: number, .. }
+            | StoreOp::Subscribed(number, _)
             | StoreOp::Unsubscribed(number, _)
             | StoreOp::Queued(number, _)
             | StoreOp::Sent { session: number, .. }
@@ -189,6 +224,9 @@ impl MemoryStore {
 impl StoredSession {
     fn apply(&mut self, op: StoreOp) {
         match op {
+            StoreOp::Away { ends_at, will, .. } => {
+                self.away = (ends_at.is_some() || will.is_some()).then_some(StoredAway { ends_at, will });
+            }
             StoreOp::Subscribed(_, subscription) => {
                 self.subscriptions.insert(subscription.filter.as_str().into(), subscription);
             }

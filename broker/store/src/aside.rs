@@ -200,6 +200,7 @@ impl Aside<'_> {
                 line
             }
             Record::SessionGone(number)
+            | Record::Away(number, _)
             | Record::Sent { session: number, .. }
             | Record::Done(number, _)
             | Record::Released(number, _) => {

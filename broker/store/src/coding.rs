@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use broker_core::{Identifiers, Message, Publisher, SessionNumber, StoredSubscription, StoredTaken};
+use broker_core::{
+    Identifiers, Instant, Message, Publisher, SessionNumber, StoredAway, StoredSubscription, StoredTaken, StoredWill,
+};
 use mqtt::{PacketId, PropertiesBuf, QoS, SubscriptionOptions, TopicFilter, TopicFilterBuf, TopicName, TopicNameBuf};
 
 use crate::bytes::{Reader, put_bytes, put_number};
@@ -27,6 +29,7 @@ const RETAINED: u8 = 10;
 const RETAINED_GONE: u8 = 11;
 const BODY: u8 = 12;
 const TOLD: u8 = 13;
+const AWAY: u8 = 14;
 
 /// Of a waiting message, beside its QoS in the lower two bits.
 const RETAIN: u8 = 1 << 2;
@@ -35,6 +38,12 @@ const WAS_RELEASED: u8 = 1 << 4;
 const HAS_IDENTIFIERS: u8 = 1 << 5;
 const HAS_SHARE: u8 = 1 << 6;
 const IS_SHARED: u8 = 1 << 7;
+
+/// Of a session whose client is away.
+const ENDS: u8 = 1;
+const HAS_WILL: u8 = 1 << 1;
+const WILL_RETAIN: u8 = 1 << 2;
+const WILL_EXPIRES: u8 = 1 << 3;
 
 /// Of a message, beside its QoS.
 const EXPIRES: u8 = 1 << 2;
@@ -49,6 +58,10 @@ pub(crate) fn encode(record: &Record, clock: Clock, to: &mut Vec<u8>) {
             put_number(to, (*expiry_s).into());
         }
         Record::SessionGone(number) => begin(to, SESSION_GONE, *number),
+        Record::Away(number, away) => {
+            begin(to, AWAY, *number);
+            put_away(to, away, clock);
+        }
         Record::Subscribed(number, subscription) => {
             begin(to, SUBSCRIBED, *number);
             to.push(subscription.options.as_u8());
@@ -118,6 +131,27 @@ fn put_username(to: &mut Vec<u8>, username: Option<&str>) {
     }
 }
 
+fn put_away(to: &mut Vec<u8>, away: &StoredAway, clock: Clock) {
+    let will = away.will.as_ref();
+    let flags = [
+        (ENDS, away.ends_at.is_some()),
+        (HAS_WILL, will.is_some()),
+        (WILL_RETAIN, will.is_some_and(|will| will.retain)),
+        (WILL_EXPIRES, will.is_some_and(|will| will.expiry_s.is_some())),
+    ];
+    to.push(set(QoS::AtMostOnce, &flags));
+    if let Some(at) = away.ends_at {
+        put_number(to, clock.to_wall(at));
+    }
+    if let Some(will) = will {
+        put_number(to, clock.to_wall(will.at));
+        if let Some(seconds) = will.expiry_s {
+            put_number(to, seconds.into());
+        }
+        put_message(to, &will.message, clock);
+    }
+}
+
 fn put_waiting(to: &mut Vec<u8>, waiting: &Waiting, clock: Clock) {
     let identifiers = waiting.identifiers.as_slice();
     let flags = [
@@ -183,7 +217,7 @@ pub(crate) fn decode(version: u16, bytes: &[u8], clock: Clock) -> Option<Record>
         RETAINED_GONE => Record::RetainedGone(topic(std::str::from_utf8(from.rest()).ok()?)?),
         BODY => Record::Body(from.number()?, message(from, clock)?),
         TOLD => Record::Told { file: from.number()?, sum: from.small()? },
-        SESSION..=RELEASED => of_session(kind, SessionNumber(from.number()?), from, clock)?,
+        SESSION..=RELEASED | AWAY => of_session(kind, SessionNumber(from.number()?), from, clock)?,
         _ => return None,
     };
     reader.end(record)
@@ -213,8 +247,25 @@ fn of_session(kind: u8, number: SessionNumber, from: &mut Reader<'_>, clock: Clo
             Record::Taken(number, id, StoredTaken { message: message(from, clock)?, retain })
         }
         RELEASED => Record::Released(number, packet_id(from)?),
+        AWAY => Record::Away(number, away(from, clock)?),
         _ => return None,
     })
+}
+
+fn away(from: &mut Reader<'_>, clock: Clock) -> Option<StoredAway> {
+    let flags = from.byte()?;
+    let has = |flag| flags & flag != 0;
+    if flags >= WILL_EXPIRES << 1 || (flags & (WILL_RETAIN | WILL_EXPIRES) != 0 && !has(HAS_WILL)) {
+        return None;
+    }
+    let ends_at = if has(ENDS) { Some(clock.at_wall(from.number()?)) } else { None };
+    let mut will = None;
+    if has(HAS_WILL) {
+        let at: Instant = clock.at_wall(from.number()?);
+        let expiry_s = if has(WILL_EXPIRES) { Some(from.small()?) } else { None };
+        will = Some(StoredWill { message: message(from, clock)?, retain: has(WILL_RETAIN), expiry_s, at });
+    }
+    Some(StoredAway { ends_at, will })
 }
 
 fn flag(from: &mut Reader<'_>) -> Option<bool> {
@@ -300,6 +351,10 @@ mod tests {
         Message::restored(topic, Box::new([0, 255, 7]), properties, expires_at, QoS::ExactlyOnce)
     }
 
+    fn will(retain: bool, expiry_s: Option<u32>) -> StoredWill {
+        StoredWill { message: message_of(None), retain, expiry_s, at: Instant::from_millis(77) }
+    }
+
     fn all() -> Vec<Record> {
         let number = SessionNumber(300);
         let publisher =
@@ -348,6 +403,13 @@ mod tests {
             Record::RetainedGone(topic("a/é").expect("a topic")),
             Record::Body(7, message_of(None)),
             Record::Told { file: 9, sum: u32::MAX },
+            Record::Away(number, StoredAway::default()),
+            Record::Away(number, StoredAway { ends_at: Some(Instant::from_millis(5)), will: None }),
+            Record::Away(
+                number,
+                StoredAway { ends_at: Some(Instant::from_millis(5)), will: Some(will(true, Some(9))) },
+            ),
+            Record::Away(number, StoredAway { ends_at: None, will: Some(will(false, None)) }),
         ]
     }
 
@@ -367,7 +429,8 @@ mod tests {
     #[test]
     fn what_is_on_the_disk_today_can_be_read_for_ever() {
         // Version 1, byte for byte. A change here is a new version, and the old one is still read.
-        let rows: [(&str, &[u8]); 7] = [
+        let rows: [(&str, &[u8]); 8] = [
+            ("away", b"\x0e\xac\x02\x0f\xc5\x84\x3d\x8d\x85\x3d\x09\x02\x04a/\xc3\xa9\x00\xff\x07"),
             ("session", b"\x01\xac\x02\x02\xc3\xa9\x00\xff\xff\xff\xff\x0f"),
             ("subscribed", b"\x03\xac\x02\x2d\xff\xff\xff\x7f$share/g/a/+"),
             ("sent", b"\x06\xac\x02\x01\xff\xff\x03\x01"),

@@ -38,6 +38,8 @@ pub(crate) struct Index {
 #[derive(Debug, Default)]
 struct SessionMarks {
     mark: Mark,
+    /// Of what is due while its client is away; without bytes: nothing is.
+    away: Mark,
     /// By entry.
     messages: VecDeque<MessageMark>,
     taken: Vec<(PacketId, Mark)>,
@@ -104,7 +106,8 @@ impl Index {
                 true
             }
             Record::Told { .. } => true,
-            Record::Subscribed(number, ..)
+            Record::Away(number, _)
+            | Record::Subscribed(number, ..)
             | Record::Unsubscribed(number, _)
             | Record::Queued(number, _)
             | Record::Sent { session: number, .. }
@@ -117,6 +120,11 @@ impl Index {
     fn note_of_session(&mut self, number: SessionNumber, record: &Record, mark: Mark) -> bool {
         let Some(session) = self.sessions.get_mut(&number) else { return false };
         let (added, removed) = match record {
+            Record::Away(_, away) => {
+                let is_due = away.ends_at.is_some() || away.will.is_some();
+                let old = std::mem::replace(&mut session.away, if is_due { mark } else { Mark::default() });
+                (session.away.bytes, (is_due || old.bytes > 0).then_some(old.bytes))
+            }
             Record::Subscribed(_, subscription) => {
                 let key = (number, subscription.filter.as_str().into());
                 (mark.bytes, Some(self.subscriptions.insert(key, mark).map_or(0, |old| old.bytes)))
@@ -174,7 +182,7 @@ impl Index {
             self.bytes -= u64::from(message.mark.bytes);
             self.release_body(message.body);
         }
-        let rest = session.taken.iter().map(|(_, mark)| mark).chain([&session.mark]);
+        let rest = session.taken.iter().map(|(_, mark)| mark).chain([&session.mark, &session.away]);
         self.bytes -= rest.map(|mark| u64::from(mark.bytes)).sum::<u64>();
         remove_of(&mut self.subscriptions, number, &"".into(), |mark| self.bytes -= u64::from(mark.bytes));
         true
@@ -211,6 +219,9 @@ impl Index {
         let session = |number| self.sessions.get(number);
         let counts = match &record {
             Record::Session { number, .. } => session(number).is_some_and(|session| lies_here(&session.mark)),
+            Record::Away(number, _) => {
+                session(number).is_some_and(|session| session.away.bytes > 0 && lies_here(&session.away))
+            }
             Record::Subscribed(number, subscription) => {
                 self.subscriptions.get(&(*number, subscription.filter.as_str().into())).is_some_and(lies_here)
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker_core::{
-    Identifiers, Instant, Message, Publisher, SessionNumber, StoredMessage, StoredSubscription, StoredTaken,
+    Identifiers, Instant, Message, Publisher, SessionNumber, StoredAway, StoredMessage, StoredSubscription, StoredTaken,
 };
 use mqtt::{PacketId, QoS, TopicFilterBuf, TopicNameBuf};
 
@@ -16,6 +16,8 @@ pub(crate) enum Record {
         expiry_s: u32,
     },
     SessionGone(SessionNumber),
+    /// Without anything that is due: nothing is any more.
+    Away(SessionNumber, StoredAway),
     Subscribed(SessionNumber, StoredSubscription),
     Unsubscribed(SessionNumber, TopicFilterBuf),
     Queued(SessionNumber, Waiting),

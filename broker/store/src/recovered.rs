@@ -8,7 +8,8 @@ use std::iter::{Peekable, from_fn};
 use std::sync::Arc;
 
 use broker_core::{
-    Broker, Instant, Message, Publisher, SessionNumber, StoredMessage, StoredSession, StoredSubscription, StoredTaken,
+    Broker, Instant, Message, Publisher, SessionNumber, StoredAway, StoredMessage, StoredSession, StoredSubscription,
+    StoredTaken,
 };
 use mqtt::{PacketId, TopicNameBuf};
 
@@ -28,11 +29,12 @@ pub(crate) struct About {
     pub client_id: Arc<str>,
     pub username: Option<Box<str>>,
     pub expiry_s: u32,
+    pub away: Option<StoredAway>,
 }
 
 impl Recovered {
     /// Gives it to a broker that was told nothing yet; every session is away at `now`. What was given is let go at
-    /// once, so that little is in memory twice.
+    /// once, so that little is in memory twice. [`Broker::restored`] is to follow.
     pub fn restore(mut self, broker: &mut Broker, now: Instant) {
         for (message, publisher) in self.take_retained() {
             broker.restore_retained(&message, &publisher);
@@ -68,11 +70,12 @@ impl Recovered {
         let mut messages = self.messages.into_iter().peekable();
         let mut taken = self.taken.into_iter().peekable();
         self.sessions.into_iter().map(move |(number, about)| {
-            let About { client_id, username, expiry_s } = about;
+            let About { client_id, username, expiry_s, away } = about;
             let session = StoredSession {
                 client_id,
                 username,
                 expiry_s,
+                away,
                 subscriptions: of(&mut subscriptions, number).collect(),
                 messages: of(&mut messages, number).collect(),
                 taken: of(&mut taken, number).collect(),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use broker_core::{Message, Publisher, SessionNumber, StoredMessage, StoredSubscription, StoredTaken};
+use broker_core::{Message, Publisher, SessionNumber, StoredAway, StoredMessage, StoredSubscription, StoredTaken};
 use mqtt::{PacketId, TopicNameBuf};
 
 use crate::aside::Lost;
@@ -17,6 +17,7 @@ use crate::recovered::{About, Recovered, remove_of};
 #[derive(Default)]
 pub(crate) struct Replay {
     sessions: BTreeMap<SessionNumber, (Record, Mark)>,
+    aways: BTreeMap<SessionNumber, (StoredAway, Mark)>,
     subscriptions: BTreeMap<(SessionNumber, Box<str>), (StoredSubscription, Mark)>,
     messages: BTreeMap<(SessionNumber, u64), (Waiting, Mark)>,
     taken: BTreeMap<(SessionNumber, PacketId), (StoredTaken, Mark)>,
@@ -34,9 +35,16 @@ impl Replay {
             }
             Record::SessionGone(number) => {
                 self.sessions.remove(&number);
+                self.aways.remove(&number);
                 remove_of(&mut self.subscriptions, number, &"".into(), drop);
                 remove_of(&mut self.messages, number, &0, drop);
                 remove_of(&mut self.taken, number, &PacketId::MIN, drop);
+            }
+            Record::Away(number, StoredAway { ends_at: None, will: None }) => {
+                self.aways.remove(&number);
+            }
+            Record::Away(number, away) => {
+                self.aways.insert(number, (away, mark));
             }
             Record::Subscribed(number, subscription) => {
                 let filter = subscription.filter.as_str().into();
@@ -92,7 +100,13 @@ impl Replay {
         for (number, (record, mark)) in self.sessions {
             index.note(&record, mark);
             if let Record::Session { client_id, username, expiry_s, .. } = record {
-                recovered.sessions.insert(number, About { client_id, username, expiry_s });
+                recovered.sessions.insert(number, About { client_id, username, expiry_s, away: None });
+            }
+        }
+        for (number, (away, mark)) in self.aways {
+            index.note(&Record::Away(number, away.clone()), mark);
+            if let Some(about) = recovered.sessions.get_mut(&number) {
+                about.away = Some(away);
             }
         }
         for ((number, filter), (subscription, mark)) in self.subscriptions {

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use broker_core::{SessionNumber, StoreOp};
+use broker_core::{SessionNumber, StoreOp, StoredAway};
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
@@ -181,6 +181,7 @@ impl Store {
                 Record::Queued(number, Waiting::new(held, body))
             }
             StoreOp::SessionGone(number) => Record::SessionGone(number),
+            StoreOp::Away { session, ends_at, will } => Record::Away(session, StoredAway { ends_at, will }),
             StoreOp::Subscribed(number, subscription) => Record::Subscribed(number, subscription),
             StoreOp::Unsubscribed(number, filter) => Record::Unsubscribed(number, filter),
             StoreOp::Sent { session, entry, id, released } => Record::Sent { session, entry, id, released },

@@ -1,5 +1,7 @@
 //! What is promised is kept: acknowledgements that wait for the store, and brokers made from it.
 
+use std::time::Duration;
+
 use broker_core::LinkId;
 use mqtt::{PropertiesBuf, Property, SubscriptionOptions};
 
@@ -248,4 +250,82 @@ fn options_and_expiry_of_what_is_kept_come_back() {
     assert_eq!(world.heard(b), [r#"PUBLISH t x q1 id1 retain ContentType("c") expiry=50"#]);
     world.publish(b, 1, 9, "t", "own");
     assert_eq!(world.heard(b), ["PUBACK 9"], "no local");
+}
+
+#[test]
+fn the_time_of_a_session_runs_on_while_no_broker_does() {
+    let mut world = World::new();
+    let b = world.connect(Hello { expiry_s: Some(60), ..durable(V5, "b") });
+    world.lose(b);
+    world.pass_s(20);
+    for _ in 0..2 {
+        // However often the process begins anew.
+        world = world.restart(open_settings(), acl::Acl::open());
+        world.now = world.now + Duration::from_secs(15);
+    }
+    world.pass_s(9);
+    assert_eq!(world.broker.session_count(), 1);
+    world.pass_s(1);
+    world.assert_empty();
+}
+
+#[test]
+fn the_time_of_a_session_whose_connection_the_process_took_along_runs_from_the_first_start() {
+    let mut world = World::new();
+    world.connect(Hello { expiry_s: Some(60), ..durable(V5, "b") });
+    world.pass_s(1000);
+    world = world.restart(open_settings(), acl::Acl::open());
+    world.pass_s(30);
+    world = world.restart(open_settings(), acl::Acl::open());
+    world.pass_s(29);
+    assert_eq!(world.broker.session_count(), 1);
+    world.pass_s(1);
+    world.assert_empty();
+}
+
+#[test]
+fn who_is_back_in_time_is_not_forgotten_after_a_restart() {
+    let mut world = World::new();
+    let b = world.connect(Hello { expiry_s: Some(60), ..durable(V5, "b") });
+    world.lose(b);
+    world.pass_s(50);
+    world.connect_again(Hello { expiry_s: Some(60), ..durable(V5, "b") });
+    world = world.restart(open_settings(), acl::Acl::open());
+    world.pass_s(59);
+    assert_eq!(world.broker.session_count(), 1);
+}
+
+#[test]
+fn a_will_that_waits_for_its_delay_comes_after_a_restart_too_and_once() {
+    let mut world = World::new();
+    let late = Hello { will: Some(Testament { delay_s: 30, ..will("w") }), ..durable(V5, "b") };
+    let b = world.connect(late);
+    world.lose(b);
+    world.pass_s(10);
+    world = world.restart(open_settings(), acl::Acl::open());
+    let watcher = world.connect(hello(V5, "watcher"));
+    world.wants(watcher, "#", 2);
+    world.pass_s(19);
+    assert_eq!(world.heard(watcher), [""; 0]);
+    world.pass_s(1);
+    assert_eq!(world.heard(watcher), ["PUBLISH w will"]);
+    world = world.restart(open_settings(), acl::Acl::open());
+    let watcher = world.connect(hello(V5, "watcher"));
+    world.wants(watcher, "#", 2);
+    world.pass_s(100);
+    assert_eq!(world.heard(watcher), [""; 0]);
+}
+
+#[test]
+fn a_will_that_was_waited_out_by_its_client_does_not_come_after_a_restart() {
+    let mut world = World::new();
+    let late = Hello { will: Some(Testament { delay_s: 30, ..will("w") }), ..durable(V5, "b") };
+    let b = world.connect(late);
+    world.lose(b);
+    world.connect_again(durable(V5, "b"));
+    world = world.restart(open_settings(), acl::Acl::open());
+    let watcher = world.connect(hello(V5, "watcher"));
+    world.wants(watcher, "#", 2);
+    world.pass_s(100);
+    assert_eq!(world.heard(watcher), [""; 0]);
 }

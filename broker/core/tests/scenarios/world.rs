@@ -253,6 +253,8 @@ impl World {
         world.desk.store = self.desk.store;
         world.next_link = self.next_link;
         world.broker.restore(world.now, &world.desk.store);
+        world.broker.restored(&mut world.desk);
+        world.commit();
         world
     }
 

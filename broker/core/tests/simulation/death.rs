@@ -31,6 +31,16 @@ impl History {
         self.model.counts = crate::model::Counts::default();
         self.broker = Broker::new(self.plan.settings.clone(), self.model.rights.acl(), self.rng.next());
         self.broker.restore(Instant::from_millis(self.model.now), &self.edge.store);
+        self.edge.calls += 1;
+        self.model.call = self.edge.calls;
+        for client in 0..CLIENTS {
+            if self.model.sessions[client].is_some() {
+                self.model.keep_away(client);
+            }
+        }
+        self.broker.restored(&mut self.edge);
+        self.edge.end_turn(self.model.now);
+        self.model.committed(self.edge.committed);
         self.edge.commits_wait = self.rng.one_in(2);
     }
 
@@ -108,6 +118,18 @@ impl History {
 fn check_session(model: &Model, session: &Session, stored: &StoredSession) {
     let id = &stored.client_id;
     assert_eq!(stored.expiry_s, session.lasts_s, "{id}: expiry");
+    let away = stored.away.as_ref().map(|away| {
+        let will = away.will.as_ref().map(|will| (number(will.message.payload()), will.at.as_millis()));
+        (away.ends_at.map(Instant::as_millis), will)
+    });
+    let wanted = session.away.map(|away| {
+        let will = away.will.map(|(will, at)| {
+            let is_empty = model.messages[will.message as usize].size == Size::Empty;
+            ((!is_empty).then_some(will.message), at)
+        });
+        (away.ends_at, will)
+    });
+    assert_eq!(away, wanted, "{id}: what is due while its client is away");
     assert_eq!(stored.username.as_deref(), Some(&*user_name(session.user)), "{id}: user");
     assert!(stored.taken.keys().map(|id| id.get()).eq(session.taken.keys().copied()), "{id}: {:?}", stored.taken);
     let filters: Vec<_> = stored.subscriptions.keys().map(|filter| filter_place(filter)).collect();

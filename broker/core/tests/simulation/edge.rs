@@ -27,7 +27,7 @@ pub(crate) struct Greeting {
     pub aliases_max: u16,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Will {
     pub message: u32,
     pub delay_s: u32,

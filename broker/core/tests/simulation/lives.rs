@@ -4,7 +4,7 @@ use broker_core::LinkId;
 use mqtt::{ProtocolVersion, ReasonCode};
 
 use crate::edge::{Greeting, Will};
-use crate::model::{Model, On, Reply, State, Undo, begun};
+use crate::model::{Away, Model, On, Reply, State, Undo, begun};
 
 /// Something that becomes due: in this order where two fall on one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,7 @@ impl Model {
             let old = (session.lasts_s, session.user);
             (session.lasts_s, session.user) = (greeting.lasts_s, greeting.user);
             self.note(Undo::Lasts(client, old.0, old.1));
+            self.set_away(client, None);
         } else {
             self.sessions[client] = Some(begun(greeting));
             self.note(Undo::Session(client, None));
@@ -129,7 +130,20 @@ impl Model {
             u32::MAX => {}
             lasts_s => self.session(client).ends_at = Some(now + u64::from(lasts_s) * 1000),
         }
+        self.keep_away(client);
         self.hand_waiting_on(client);
+    }
+
+    /// What is due while the client is away outlives the process.
+    pub(crate) fn keep_away(&mut self, client: usize) {
+        let session = self.session(client);
+        let away = Away { ends_at: session.ends_at, will: session.will.zip(session.will_at) };
+        self.set_away(client, (away != Away::default()).then_some(away));
+    }
+
+    fn set_away(&mut self, client: usize, away: Option<Away>) {
+        let old = std::mem::replace(&mut self.session(client).away, away);
+        self.note(Undo::Away(client, old));
     }
 
     /// The will is published, once, if it may be.
@@ -181,7 +195,10 @@ impl Model {
                     self.expired.push(format!("c{client}"));
                     self.forget(client);
                 }
-                Due::Will(client) if self.sessions[client].is_some() => self.fire(client),
+                Due::Will(client) if self.sessions[client].is_some() => {
+                    self.fire(client);
+                    self.keep_away(client);
+                }
                 Due::Will(_) => {}
             }
         }
@@ -209,7 +226,12 @@ impl Model {
                 continue;
             };
             (session.on, session.will, session.will_at) = (None, None, None);
-            session.ends_at = (session.lasts_s < u32::MAX).then(|| self.now + u64::from(session.lasts_s) * 1000);
+            if let Some(away) = session.away {
+                session.ends_at = away.ends_at;
+                (session.will, session.will_at) = away.will.unzip();
+            } else {
+                session.ends_at = (session.lasts_s < u32::MAX).then(|| self.now + u64::from(session.lasts_s) * 1000);
+            }
             let (all, keeps_qos0) = (&self.owed, self.settings.queue_qos0_messages);
             session.owed.retain(|owed, state| {
                 let owed = &all[*owed as usize];

@@ -78,6 +78,14 @@ pub(crate) struct On {
     pub is_clogged: bool,
 }
 
+/// What is due of a session whose client is away, as the store knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Away {
+    pub ends_at: Option<u64>,
+    /// The will, and when it is published.
+    pub will: Option<(Will, u64)>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     pub on: Option<On>,
@@ -86,6 +94,7 @@ pub(crate) struct Session {
     pub ends_at: Option<u64>,
     pub will: Option<Will>,
     pub will_at: Option<u64>,
+    pub away: Option<Away>,
     pub wants: BTreeMap<usize, Wish>,
     /// QoS 2 messages of the client that are not released.
     pub taken: BTreeMap<u16, Held>,
@@ -118,6 +127,7 @@ pub(crate) struct Kept {
 pub(crate) enum Undo {
     Session(usize, Option<Box<Session>>),
     Lasts(usize, u32, usize),
+    Away(usize, Option<Away>),
     Wants(usize, usize, Option<Wish>),
     Taken(usize, u16, Option<Held>),
     Owed(usize, u32, Option<State>),
@@ -424,6 +434,7 @@ impl Model {
                 let session = self.session(client);
                 (session.lasts_s, session.user) = (lasts_s, user);
             }
+            Undo::Away(client, old) => self.session(client).away = old,
             Undo::Wants(client, filter, old) => {
                 let wants = &mut self.session(client).wants;
                 match old {
@@ -472,6 +483,7 @@ pub(crate) fn begun(greeting: &Greeting) -> Box<Session> {
         ends_at: None,
         will: None,
         will_at: None,
+        away: None,
         wants: BTreeMap::new(),
         taken: BTreeMap::new(),
         owed: BTreeMap::new(),

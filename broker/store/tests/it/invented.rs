@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use broker_core::{
     Identifiers, Instant, MemoryStore, Message, Publisher, SessionNumber, StoreOp, StoredMessage, StoredSession,
-    StoredSubscription, StoredTaken,
+    StoredSubscription, StoredTaken, StoredWill,
 };
 use broker_store::{Damage, Options, Recovered, Store};
 use mqtt::{PacketId, PropertiesBuf, Property, QoS, SubscriptionOptions, TopicFilter, TopicName, TopicNameBuf};
@@ -98,7 +98,7 @@ impl History {
         let number = SessionNumber(self.numbers.saturating_sub(self.random.below(8)));
         let entry = self.entries.saturating_sub(self.random.below(12));
         let id = PacketId::of_issue(self.random.below(5));
-        match self.random.below(16) {
+        match self.random.below(18) {
             0 => {
                 self.numbers += u64::from(self.random.below(4) > 0);
                 let username = self.random.one_in(2).then(|| "näme".into());
@@ -125,6 +125,16 @@ impl History {
                 ops.push(StoreOp::Sent { session, entry, id, released: self.random.one_in(2) });
             }
             10 => ops.push(StoreOp::Done(number, entry)),
+            16 | 17 => {
+                let ends_at = self.random.one_in(2).then(|| Instant::from_millis(self.random.below(100_000)));
+                let will = self.random.one_in(2).then(|| StoredWill {
+                    message: self.message(),
+                    retain: self.random.one_in(2),
+                    expiry_s: self.random.one_in(2).then_some(7),
+                    at: Instant::from_millis(self.random.below(100_000)),
+                });
+                ops.push(StoreOp::Away { session: number, ends_at, will });
+            }
             11 | 12 => {
                 for _ in 0..self.random.below(12) {
                     if let Some((number, entry)) = self.one_waiting().copied() {
