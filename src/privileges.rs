@@ -46,6 +46,14 @@ pub(crate) fn check(wanted: Option<&Located<String>>) -> Result<(), String> {
     }
 }
 
+/// Gives a folder of files, all of them ours, to `user`.
+pub(crate) fn give_folder(dir: &std::path::Path, user: &User) -> io::Result<()> {
+    let give =
+        |path: &std::path::Path| std::os::unix::fs::lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()));
+    give(dir)?;
+    std::fs::read_dir(dir)?.try_for_each(|entry| give(&entry?.path()))
+}
+
 /// Gives files that root made to the user that [`give_away`] becomes, so that they can be read again at SIGHUP; its
 /// name, if anything was given. Where there is no user `mosquitto`, the files stay root's.
 pub(crate) fn hand_over(paths: &[std::path::PathBuf]) -> io::Result<Option<String>> {

@@ -96,6 +96,10 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         BAD_CONFIGURATION
     })?;
     extras.broker.apply(&mut appliance.settings);
+    let mut warnings = Vec::new();
+    appliance.keeping = setup::keeping(&settings, extras.broker.durability, &mut warnings);
+    warn(&warnings);
+    let store_dir = appliance.keeping.as_ref().map(|keeping| keeping.dir.clone());
     privileges::check(settings.user.as_ref()).map_err(|message| {
         say(&message);
         BAD_CONFIGURATION
@@ -160,6 +164,12 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     let hand_over = |user: &nix::unistd::User| {
         if let Some(file) = &log_file {
             file.give_to(user.uid.as_raw(), user.gid.as_raw());
+        }
+        if let Some(dir) = &store_dir
+            && let Err(error) = privileges::give_folder(dir, user)
+        {
+            tracing::warn!(target: "warning", "Warning: cannot give the store {} to the user '{}': {error}. Nothing can be \
+                written there without root.", dir.display(), user.name);
         }
     };
     privileges::give_away(settings.user.as_ref().map(|user| user.value.as_str()), hand_over).map_err(|message| {
@@ -248,13 +258,25 @@ impl Running {
         for signal in signals.forever() {
             match signal {
                 SIGHUP => self.reload(),
-                SIGUSR1 | SIGUSR2 => {
-                    tracing::info!(target: "information", "Signal {signal} has nothing to do yet: sessions are in memory only.");
+                SIGUSR1 => self.save(),
+                SIGUSR2 => {
+                    tracing::info!(target: "information", "Signal {signal} has nothing to do yet.");
                 }
                 _ => break,
             }
         }
         self.stop()
+    }
+
+    /// mosquitto saves then; what we promise is saved already, and the rest is now.
+    fn save(&self) {
+        if self.settings.persistence.is_on {
+            let dir = setup::store_dir(setup::persistence_location(&self.settings).as_deref());
+            tracing::info!(target: "information", "Saving in-memory database to {}.", dir.display());
+            self.handle.save();
+        } else {
+            tracing::info!(target: "information", "There is nothing to save: persistence is off.");
+        }
     }
 
     fn stop(mut self) -> ExitCode {

@@ -7,9 +7,10 @@ use std::io::{self, Read as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use acl::{Acl, LineFault, PasswordFile, PskFile};
-use broker::{Appliance, ListenerConfig, Protection, Reloaded};
+use broker::{Appliance, Autosave, Durability, Keeping, ListenerConfig, Protection, Reloaded};
 use broker_conf::{Listener, Located, Settings, SocketDomain};
 use broker_core::{ListenerSettings, VersionSet};
 use mqtt::QoS;
@@ -52,9 +53,53 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
         connection_messages: settings.log.connection_messages,
         connections_max: settings.global_max_connections,
         strangers_max: broker::STRANGERS_MAX,
+        keeping: None,
         heap: crate::heap::bytes,
     })
 }
+
+/// The folder in which everything that outlives the process is kept, by the side of mosquitto's own file.
+pub(crate) fn store_dir(location: Option<&Path>) -> PathBuf {
+    location.unwrap_or_else(|| Path::new("")).join("nightjar.store")
+}
+
+/// Where `persistence_location` is; the environment has the last word, as with mosquitto.
+pub(crate) fn persistence_location(settings: &Settings) -> Option<PathBuf> {
+    let given = std::env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").filter(|location| !location.is_empty());
+    given.map(PathBuf::from).or_else(|| path_of(settings.persistence.location.as_ref()))
+}
+
+/// How what must outlive the process is kept; `None`: nothing is to.
+pub(crate) fn keeping(settings: &Settings, durability: Durability, warnings: &mut Vec<String>) -> Option<Keeping> {
+    let persistence = &settings.persistence;
+    if !persistence.is_on {
+        if durability != Durability::default() {
+            warnings.push(
+                "durability (nightjar.toml) does nothing without 'persistence true' in mosquitto.conf: sessions and \
+                 retained messages are in memory only."
+                    .to_owned(),
+            );
+        }
+        return None;
+    }
+    if let Some(autosave) = persistence.autosave.as_ref().filter(|_| durability != Durability::Relaxed) {
+        warnings.push(format!(
+            "autosave_interval ({}) has a meaning with 'durability = \"relaxed\"' in nightjar.toml only: without it everything \
+             is on the disk when it is acknowledged, or soon after.",
+            autosave.at
+        ));
+    }
+    let number = persistence.autosave.as_ref().map_or(AUTOSAVE_DEFAULT, |autosave| autosave.value);
+    let autosave = match (number, persistence.autosave_on_changes) {
+        (0, _) => Autosave::AtTheEnd,
+        (changes, true) => Autosave::After(changes.into()),
+        (seconds, false) => Autosave::Every(Duration::from_secs(seconds.into())),
+    };
+    Some(Keeping { dir: store_dir(persistence_location(settings).as_deref()), durability, autosave })
+}
+
+/// mosquitto's.
+const AUTOSAVE_DEFAULT: u32 = 1800;
 
 /// Reads the files again, as `read` names them, for the listeners of `running`. What is wrong leaves everything as it
 /// was; what counts only after a restart is told in `warnings`.
@@ -121,6 +166,7 @@ fn waits_for_restart(before: &Settings, now: &Settings) -> Vec<&'static str> {
         (log(before) != log(now), "the options of the log"),
         (user(before) != user(now), "user"),
         (pid_file(before) != pid_file(now), "pid_file"),
+        (before.persistence != now.persistence, "the options of persistence"),
     ]
     .into_iter()
     .filter_map(|(is_changed, what)| is_changed.then_some(what))

@@ -2,7 +2,9 @@
 //! `NIGHTJAR_GATEWAY__FILTER_NAME` is `filter_name` in `[gateway]`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use broker::Durability;
 use config::{Config, Environment, File, FileFormat};
 use gateway::GatewaySettings;
 use serde::Deserialize;
@@ -24,7 +26,32 @@ pub(crate) struct Extras {
 pub(crate) struct BrokerExtras {
     /// Say in words, too, why something was refused, to 5.0 clients that take it.
     pub reason_strings: bool,
+    /// What an acknowledgement promises where `persistence` is on.
+    #[serde(deserialize_with = "durability")]
+    pub durability: Durability,
 }
+
+/// `strict`, `relaxed`, or `group` and a time in milliseconds.
+fn durability<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Durability, D::Error> {
+    let text = String::deserialize(from)?;
+    let group = || {
+        let time = text.strip_prefix("group")?.trim().trim_end_matches("ms").trim_end();
+        let millis = time.parse().ok().filter(|millis| (1..=GROUP_MS_MAX).contains(millis))?;
+        Some(Durability::Group(Duration::from_millis(millis)))
+    };
+    match text.as_str() {
+        "strict" => Ok(Durability::Strict),
+        "relaxed" => Ok(Durability::Relaxed),
+        _ => group().ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "broker.durability is \"strict\", \"group 10\" (milliseconds, {GROUP_MS_MAX} at most) or \"relaxed\", not \"{text}\""
+            ))
+        }),
+    }
+}
+
+/// More would be `relaxed` under another name.
+const GROUP_MS_MAX: u64 = 60_000;
 
 impl BrokerExtras {
     /// Puts them into what the core is told.

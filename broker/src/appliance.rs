@@ -6,21 +6,23 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use acl::{Acl, PasswordFile};
-use broker_core::{Broker, MemoryStore, Settings, Stats};
+use broker_core::{Broker, Settings, Stats};
+use broker_store::Store;
 use mio::{Interest, Poll, Waker};
 use slab::Slab;
 
-use crate::READ_BYTES;
 use crate::desk::Desk;
+use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
 use crate::listener::{ListenerConfig, Listening, Protection};
 use crate::login::{Logins, Verified};
 use crate::out_queue::Spares;
 use crate::reactor::{Reactor, WAKE};
 use crate::strangers::Strangers;
+use crate::{READ_BYTES, lines};
 
 /// Everything that a broker is started with; read and checked before any port is bound.
 pub struct Appliance {
@@ -38,6 +40,8 @@ pub struct Appliance {
     pub connections_max: Option<u32>,
     /// Connections that are not let in yet: [`crate::STRANGERS_MAX`], or fewer.
     pub strangers_max: usize,
+    /// Where what must outlive the process is kept; `None`: nothing outlives it.
+    pub keeping: Option<Keeping>,
     /// Bytes of memory that the process uses, and the most that it ever used, for `$SYS`.
     pub heap: fn() -> (u64, u64),
 }
@@ -68,6 +72,9 @@ pub enum StartError {
         /// Why not.
         cause: io::Error,
     },
+    /// The store cannot be opened. Damage is no reason.
+    #[error("Error: {0}")]
+    Store(#[from] broker_store::OpenError),
     /// The system has no room for us.
     #[error("Error: unable to start: {0}")]
     System(#[from] io::Error),
@@ -80,6 +87,8 @@ pub(crate) enum Command {
     Verified(Verified),
     Local(mio::net::UnixStream),
     Stats(Sender<Stats>),
+    Kept(Kept),
+    Save,
 }
 
 /// Speaks to a running broker from other threads.
@@ -126,21 +135,35 @@ impl Appliance {
         let logins = Logins::start(self.passwords, &digest_key, workers, report)?;
         let seed = seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
         let started = Instant::now();
+        let mut core = Broker::new(self.settings.clone(), self.acl, seed);
+        let keeper = match &self.keeping {
+            None => None,
+            Some(keeping) => {
+                let store = open(keeping, started, &mut core)?;
+                let (commands, waker) = (commands.clone(), Arc::clone(&waker));
+                let report = move |kept| {
+                    if commands.send(Command::Kept(kept)).is_ok() {
+                        let _ = waker.wake();
+                    }
+                };
+                Some(Keeper::start(store, keeping, report)?)
+            }
+        };
         let reactor = Reactor {
             packet_bytes_max: self.settings.max_packet_size,
             connections_max: self.connections_max,
             strangers_max: self.strangers_max,
             connected: vec![0; self.listeners.len()],
-            core: Broker::new(self.settings, self.acl, seed),
+            core,
             desk: Desk {
                 connections: Slab::new(),
                 spares: Spares::default(),
                 dirty: Vec::new(),
                 leaving: Vec::new(),
+                keeper,
                 holding: Vec::new(),
-                batch: Vec::new(),
-                store: MemoryStore::default(),
-                keeps_at_once: true,
+                awaiting: Vec::new(),
+                slowed: Vec::new(),
                 logins,
                 connect_bytes: 0,
                 verdicts: Vec::new(),
@@ -170,6 +193,24 @@ impl Appliance {
     }
 }
 
+/// Opens the store and gives `core` what it holds.
+fn open(keeping: &Keeping, started: Instant, core: &mut Broker) -> Result<Store, StartError> {
+    let began = SystemTime::now() - started.elapsed();
+    // A clock before 1970 is wrong anyway.
+    let clock_began_ms = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let begin = Instant::now();
+    let (store, recovered, damage) = Store::open(&keeping.dir, clock_began_ms, broker_store::Options::default())?;
+    for damage in damage {
+        tracing::warn!(target: "warning", "Warning: {damage}.");
+    }
+    let (sessions, messages, retained) =
+        (recovered.session_count(), recovered.message_count(), recovered.retained_count());
+    let now = broker_core::Instant::from_millis(started.elapsed().as_millis() as u64);
+    recovered.restore(core, now);
+    lines::store_opened(&keeping.dir, [sessions, messages, retained], begin.elapsed());
+    Ok(store)
+}
+
 fn bind(address: SocketAddr, listener: u16) -> Result<Listening, StartError> {
     Listening::bind(address, listener).map_err(|cause| match cause.kind() {
         io::ErrorKind::AddrInUse => StartError::Busy(address),
@@ -191,6 +232,11 @@ impl Handle {
     /// Other files count from now on.
     pub fn reload(&self, reloaded: Reloaded) {
         self.send(Command::Reload(Box::new(reloaded)));
+    }
+
+    /// Has everything written to the disk (mosquitto's SIGUSR1). What is promised only when it is there needs no asking.
+    pub fn save(&self) {
+        self.send(Command::Save);
     }
 
     /// What the core counted; `None` if the broker has stopped.

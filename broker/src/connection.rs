@@ -23,12 +23,16 @@ pub(crate) struct Connection {
     pub out: OutQueue,
     /// Acknowledgements that wait for the store.
     pub held: Vec<u8>,
+    /// How many bytes of them wait for the commit that is under way; the rest waits for the next one.
+    pub held_now: u32,
     /// Stands in the list of connections with something to write.
     pub is_dirty: bool,
     /// Its password is being verified: nothing more may be handled until then.
     pub is_paused: bool,
     /// Too many replies wait for it: it is not read from until it has taken them.
     pub is_unheard: bool,
+    /// It is not read from until the disk has caught up.
+    pub is_slowed: bool,
     /// The core wants to know when everything has left.
     pub tell_when_drained: bool,
 }
@@ -36,7 +40,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Whether the socket has taken everything.
     pub(crate) fn has_sent_all(&self) -> bool {
-        self.out.is_empty() && !self.transport.holds_bytes()
+        self.out.is_empty() && self.held.is_empty() && !self.transport.holds_bytes()
     }
 
     /// Whether it comes from outside and is not let in yet.
@@ -44,9 +48,9 @@ impl Connection {
         self.peer.is_some() && matches!(self.stage, Stage::Knocking | Stage::Stranger)
     }
 
-    /// Whether more answers wait for it than may. (Those held for the store join them at the end of each turn.)
+    /// Whether more answers wait for it than may, those that are held for the store among them.
     pub(crate) fn has_too_many_replies(&self) -> bool {
-        self.out.reply_bytes() > REPLY_BYTES_MAX
+        self.out.reply_bytes() + self.held.len() > REPLY_BYTES_MAX
     }
 }
 

@@ -6,12 +6,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use broker_core::{
-    AuthStep, ClientFault, Credentials, EdgeCounts, End, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp,
-};
+use broker_core::{AuthStep, ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal, StoreOp};
 use slab::Slab;
 
 use crate::connection::{Connection, Stage};
+use crate::keeper::{Keeper, Kept};
 use crate::knocks::Knocks;
 use crate::login::{Asker, Logins};
 use crate::login_queue::network;
@@ -34,14 +33,14 @@ pub(crate) struct Desk {
     pub dirty: Vec<u32>,
     /// Connections that are over for the core.
     pub leaving: Vec<u32>,
-    /// Connections with acknowledgements that wait for the store.
+    /// Keeps what must outlive the process; `None`: nothing does.
+    pub keeper: Option<Keeper>,
+    /// Connections with acknowledgements that wait for the next commit.
     pub holding: Vec<u32>,
-    /// What the store has to keep before they may go.
-    pub batch: Vec<StoreOp>,
-    pub store: MemoryStore,
-    /// The store keeps what it is given while it is given it: nothing has to wait for it, and what clients are told comes
-    /// in mosquitto's order.
-    pub keeps_at_once: bool,
+    /// And those with some that wait for the one that is under way.
+    pub awaiting: Vec<u32>,
+    /// Connections that are not read from until the disk has caught up.
+    pub slowed: Vec<u32>,
     pub logins: Logins,
     /// Length of the CONNECT that the core is being told.
     pub connect_bytes: usize,
@@ -148,27 +147,63 @@ impl Desk {
         }
     }
 
-    fn keep(&mut self) {
-        for op in self.batch.drain(..) {
-            self.store.apply(op);
+    /// What must be kept is given to the store, if it is its time; what was held for nothing that is left may go.
+    pub(crate) fn commit(&mut self) {
+        let Some(keeper) = &mut self.keeper else { return };
+        if keeper.hand_over(self.now) {
+            self.awaiting = std::mem::take(&mut self.holding);
+            for at in &self.awaiting {
+                if let Some(connection) = self.connections.get_mut(*at as usize) {
+                    connection.held_now = connection.held.len() as u32;
+                }
+            }
+        } else if keeper.is_all_kept() {
+            for at in std::mem::take(&mut self.holding) {
+                if let Some(connection) = self.connections.get_mut(at as usize) {
+                    connection.held_now = connection.held.len() as u32;
+                }
+                self.let_go(at);
+            }
         }
     }
 
-    /// The store keeps what it was given; the acknowledgements that waited for it may go.
-    pub(crate) fn commit(&mut self) {
-        self.keep();
-        for at in std::mem::take(&mut self.holding) {
-            let Some(connection) = self.connections.get_mut(at as usize) else { continue };
-            let held = std::mem::take(&mut connection.held);
-            match held.first() {
-                None => continue, // the number went to another connection
-                // What stands behind it are messages, for the most part.
-                Some(&CONNACK) => connection.out.push(&held, &mut self.spares),
-                Some(_) => connection.out.push_reply(&held, &mut self.spares),
+    /// The store has kept what it was given, or has other news.
+    pub(crate) fn hear(&mut self, kept: Kept) {
+        if self.keeper.as_mut().is_some_and(|keeper| keeper.hear(kept)) {
+            for at in std::mem::take(&mut self.awaiting) {
+                self.let_go(at);
             }
-            self.spares.give_back(held);
-            self.set_dirty(at);
         }
+    }
+
+    /// The acknowledgements that waited for a commit may leave.
+    fn let_go(&mut self, at: u32) {
+        let Some(connection) = self.connections.get_mut(at as usize) else { return };
+        let count = std::mem::take(&mut connection.held_now) as usize;
+        let free = connection.held.get(..count).unwrap_or_default();
+        match free.first() {
+            None => return, // the number went to another connection
+            // What stands behind it are messages, for the most part.
+            Some(&CONNACK) => connection.out.push(free, &mut self.spares),
+            Some(_) => connection.out.push_reply(free, &mut self.spares),
+        }
+        connection.held.drain(..count);
+        if connection.held.is_empty() {
+            self.spares.give_back(std::mem::take(&mut connection.held));
+        }
+        self.set_dirty(at);
+    }
+
+    /// Lets `packet` wait for the next commit, behind what waits already.
+    fn hold(&mut self, link: LinkId, packet: &[u8]) {
+        let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
+        if connection.held.len() == connection.held_now as usize {
+            self.holding.push(link.0);
+        }
+        if connection.held.is_empty() {
+            connection.held = self.spares.take();
+        }
+        connection.held.extend_from_slice(packet);
     }
 }
 
@@ -179,8 +214,7 @@ impl Outbox for Desk {
         if is_farewell || connection.held.first() == Some(&CONNACK) {
             // Nothing may come before CONNACK [3.1.1 MQTT-3.2.0-1, 5.0 MQTT-3.2.0-1], nor after DISCONNECT
             // [5.0 MQTT-3.14.4-1].
-            connection.held.extend_from_slice(packet);
-            return;
+            return self.hold(link, packet);
         }
         if packet.first().is_some_and(|first| first >> 4 == PUBLISH) {
             connection.out.push(packet, &mut self.spares);
@@ -193,18 +227,9 @@ impl Outbox for Desk {
     }
 
     fn acknowledge(&mut self, link: LinkId, packet: &[u8], promises: bool) {
-        if promises && self.keeps_at_once {
-            self.keep();
-        }
-        let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
-        if (!promises || self.keeps_at_once) && connection.held.is_empty() {
-            return self.send(link, packet);
-        }
-        if connection.held.is_empty() {
-            self.holding.push(link.0);
-            connection.held = self.spares.take();
-        }
-        connection.held.extend_from_slice(packet);
+        let waits = promises && self.keeper.as_ref().is_some_and(Keeper::holds_back);
+        let holds = self.get(link).is_some_and(|connection| !connection.held.is_empty());
+        if waits || holds { self.hold(link, packet) } else { self.send(link, packet) }
     }
 
     fn backlog_bytes(&self, link: LinkId) -> usize {
@@ -218,7 +243,9 @@ impl Outbox for Desk {
     }
 
     fn store(&mut self, op: StoreOp) {
-        self.batch.push(op);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.gather(self.now, op);
+        }
     }
 
     fn verify(&mut self, link: LinkId, credentials: Credentials<'_>) {

@@ -7,6 +7,7 @@ mod appliance;
 mod connection;
 mod desk;
 mod door;
+mod keeper;
 mod knocks;
 mod limits;
 mod lines;
@@ -20,6 +21,6 @@ mod strangers;
 mod transport;
 
 pub use appliance::{Appliance, Handle, Reloaded, StartError};
-
+pub use keeper::{Autosave, Durability, Keeping};
 pub use limits::*;
 pub use listener::{ListenerConfig, Protection};

@@ -69,3 +69,11 @@ pub const KNOCK_QUIET: Duration = Duration::from_secs(60);
 pub const SPARE_BUFFERS_MAX: usize = 1024;
 /// See [`SPARE_BUFFERS_MAX`].
 pub const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// Memory of what waits to be written to the store. Past this, clients are not read from until the disk has caught up; what
+/// one of them said in its turn may go past it.
+pub const UNKEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long a disk that is so far behind may take for one commit: then what would have to be kept is refused, and clients
+/// are read from again, for their keep-alives run on.
+pub const STORE_STALL_MAX: Duration = Duration::from_secs(2);

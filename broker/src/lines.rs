@@ -3,6 +3,8 @@
 //! The `target` is mosquitto's `log_type`; who filters and writes is the appliance.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
 use broker_core::{End, Event, Refusal};
 
@@ -75,4 +77,27 @@ pub(crate) fn retained_full(bytes_max: usize, more: u32) {
 pub(crate) fn subscriptions_full(client_id: &str, count: usize, more: u32) {
     tracing::warn!(target: "warning", "Warning: client {client_id} has {count} subscriptions, which may take no more \
         memory: another is refused ({more} were since this was said last).");
+}
+
+/// What must be kept could not be written; it is held, and tried again.
+pub(crate) fn store_fails(why: &broker_store::CommitError, held_bytes: usize) {
+    tracing::error!(target: "error", "Error: {why}. {held_bytes} bytes wait to be written; what they hold is not \
+        acknowledged before, and what else would have to be kept is refused. It is tried again every second.");
+}
+
+/// The last room is in use.
+pub(crate) fn store_is_full() {
+    tracing::error!(target: "error", "Error: the disk of the store is full: what would have to be kept is refused until there is \
+        room again. Make some, or let the clients fetch what waits for them; it then goes on by itself.");
+}
+
+/// There is room again.
+pub(crate) fn store_has_room() {
+    tracing::info!(target: "notice", "The store has room again: everything is taken as before.");
+}
+
+/// The store was opened, and so many sessions, waiting and retained messages were in it.
+pub(crate) fn store_opened(dir: &Path, [sessions, waiting, retained]: [usize; 3], took: Duration) {
+    tracing::info!(target: "information", "Opened the store {}: {sessions} sessions, {waiting} messages waiting, \
+        {retained} retained ({:.1} s).", dir.display(), took.as_secs_f64());
 }

@@ -13,6 +13,7 @@ use crate::appliance::Command;
 use crate::connection::{Connection, Stage};
 use crate::desk::Desk;
 use crate::door::{self, Opening};
+use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
 use crate::out_queue::OutQueue;
 use crate::transport::{Progress, Transport};
@@ -57,7 +58,9 @@ impl Reactor {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         let now = self.now();
+        self.core.restored(&mut self.desk);
         self.core.start(now, &mut self.desk);
+        self.desk.commit();
         loop {
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -80,6 +83,9 @@ impl Reactor {
             self.finish_turn();
             // Farewells leave first; those who do not take them have `LINGER_TIME_MAX`.
             if self.is_stopping && self.desk.connections.is_empty() {
+                if let Some(keeper) = self.desk.keeper.take() {
+                    keeper.finish();
+                }
                 return Ok(());
             }
         }
@@ -94,8 +100,9 @@ impl Reactor {
         let core = self.core.next_deadline().map(|at| at.since(self.core_time(now)));
         let linger = self.lingering.first().map(|(at, ..)| at.saturating_duration_since(now));
         let rest = self.sockets.iter().filter_map(|s| s.rests_until).min().map(|at| at.saturating_duration_since(now));
+        let store = self.desk.keeper.as_ref().and_then(Keeper::looks_at).map(|at| at.saturating_duration_since(now));
         // A millisecond more: the core counts whole ones, and a deadline must be past when we look.
-        [core, linger, rest].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
+        [core, linger, rest, store].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
     }
 
     fn core_time(&self, now: Instant) -> broker_core::Instant {
@@ -150,6 +157,12 @@ impl Reactor {
                     }
                     tracing::info!(target: "information",
                         "Reloaded: passwords, rules, keys and certificates are those of the files now.");
+                }
+                Command::Kept(kept) => self.desk.hear(kept),
+                Command::Save => {
+                    if let Some(keeper) = &mut self.desk.keeper {
+                        keeper.save();
+                    }
                 }
                 Command::Stats(answer) => {
                     let _ = answer.send(self.core.stats());
@@ -228,9 +241,11 @@ impl Reactor {
             unfinished: Vec::new(),
             out: OutQueue::default(),
             held: Vec::new(),
+            held_now: 0,
             is_dirty: false,
             is_paused: false,
             is_unheard: false,
+            is_slowed: false,
             tell_when_drained: false,
         });
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -288,6 +303,14 @@ impl Reactor {
         for _ in 0..2 {
             let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
             if connection.stage == Stage::Leaving || connection.is_paused {
+                return;
+            }
+            if connection.stage == Stage::Client
+                && self.desk.keeper.as_ref().is_some_and(|keeper| keeper.slows(self.desk.now))
+            {
+                if !std::mem::replace(&mut connection.is_slowed, true) {
+                    self.desk.slowed.push(at);
+                }
                 return;
             }
             if connection.has_too_many_replies() {
@@ -545,6 +568,17 @@ impl Reactor {
 
     /// Commits, writes and closes.
     fn finish_turn(&mut self) {
+        if let Some(keeper) = &self.desk.keeper {
+            self.core.set_store_full(keeper.refuses(self.desk.now));
+            if !keeper.slows(self.desk.now) {
+                for at in std::mem::take(&mut self.desk.slowed) {
+                    if let Some(connection) = self.desk.connections.get_mut(at as usize) {
+                        connection.is_slowed = false;
+                        self.again.push(at);
+                    }
+                }
+            }
+        }
         // Writing may give the core something to say: to whom room was made, and, where a socket was found broken,
         // to those who get its will.
         loop {

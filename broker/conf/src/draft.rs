@@ -73,7 +73,6 @@ pub(crate) struct Draft {
     pub(crate) warnings: Vec<Warning>,
     /// Asked for by the line just read.
     pub(crate) include_dir: Option<String>,
-    in_memory_only: Option<Place>,
 }
 
 /// What holds for the whole broker.
@@ -97,6 +96,11 @@ pub(crate) struct Global {
     pub(crate) max_keepalive: Written<i64>,
     pub(crate) max_packet_size: Written<i64>,
     pub(crate) message_size_limit: Written<i64>,
+    pub(crate) persistence: Written<bool>,
+    pub(crate) persistence_location: Written<String>,
+    pub(crate) persistence_file: Written<String>,
+    pub(crate) autosave_interval: Written<i64>,
+    pub(crate) autosave_on_changes: Written<bool>,
     pub(crate) persistent_client_expiration_s: Option<u64>,
     pub(crate) queue_qos0_messages: Written<bool>,
     pub(crate) retain_available: Written<bool>,
@@ -195,18 +199,6 @@ impl Draft {
 
     pub(crate) fn warn(&mut self, level: Level, message: impl Into<String>) {
         self.warnings.push(Warning { at: self.at.clone(), level, message: message.into() });
-    }
-
-    /// Said once, however many of persistence's options there are.
-    pub(crate) fn warn_in_memory_only(&mut self) {
-        if self.in_memory_only.is_none() {
-            self.in_memory_only = Some(self.place());
-            self.warn(
-                Level::Warning,
-                "Warning: sessions and retained messages are kept in memory only and do not outlive the process: \
-                 nightjar has no store on disk yet.",
-            );
-        }
     }
 
     pub(crate) fn set_text(

@@ -24,7 +24,6 @@ fn row(page: &mut String, option: &OptionSpec) {
     let status = match option.status() {
         Status::Carried => "yes".to_owned(),
         Status::NotYet => "not yet".to_owned(),
-        Status::InMemoryOnly => "accepted; in memory only".to_owned(),
         Status::Ignored(why) => format!("ignored: {}", why.strip_prefix("Warning: ").unwrap_or(why)),
     };
     // Writing to a String cannot fail.

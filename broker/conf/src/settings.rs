@@ -23,6 +23,9 @@ pub struct Settings {
     /// Where the log goes and what is in it.
     pub log: LogSettings,
 
+    /// Whether anything outlives the process, and where.
+    pub persistence: Persistence,
+
     /// Overlapping subscriptions give one copy each.
     pub allow_duplicate_messages: bool,
     /// Ask for the publisher's right again before a retained message is sent.
@@ -60,6 +63,21 @@ pub struct Settings {
     pub files: Vec<PathBuf>,
     /// To be said at every start.
     pub warnings: Vec<Warning>,
+}
+
+/// What outlives the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Persistence {
+    /// Sessions and retained messages are kept on disk.
+    pub is_on: bool,
+    /// The folder; `None`: the one that the process works in.
+    pub location: Option<Located<PathBuf>>,
+    /// mosquitto's own file in it, which is taken over at the first start. A name.
+    pub file: String,
+    /// `autosave_interval`, if it was given: seconds, or with `autosave_on_changes` a number of changes; 0: at the end only.
+    pub autosave: Option<Located<u32>>,
+    /// See `autosave`.
+    pub autosave_on_changes: bool,
 }
 
 /// One port to listen on, with all that holds for the clients that come in there.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use crate::draft::{Draft, Global, ListenerDraft, Security};
 use crate::fault::{Level, Warning};
 use crate::log::{LogSettings, LogTypes};
-use crate::{Certificates, ConfigError, Fault, Listener, Located, Overrides, ProtocolVersions, Psk, Settings};
+use crate::{
+    Certificates, ConfigError, Fault, Listener, Located, Overrides, Persistence, ProtocolVersions, Psk, Settings,
+};
 
 /// MQTT's own port.
 const PORT_DEFAULT: u16 = 1883;
@@ -37,11 +39,11 @@ pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -
         warnings.extend(local_only_notes());
     }
     warnings.append(&mut settling.warnings);
-    (settings(global, overrides, listeners, local_only, files, warnings), settling.errors)
+    (settings(&global, overrides, listeners, local_only, files, warnings), settling.errors)
 }
 
 fn settings(
-    global: Global,
+    global: &Global,
     overrides: &Overrides,
     listeners: Vec<Listener>,
     local_only: bool,
@@ -52,9 +54,10 @@ fn settings(
         listeners,
         local_only,
         per_listener_settings: global.per_listener_settings.or(false),
-        log: log_settings(&global, overrides),
-        user: global.user.0,
+        log: log_settings(global, overrides),
+        user: global.user.0.clone(),
         pid_file: global.pid_file.path(),
+        persistence: persistence(global),
         allow_duplicate_messages: global.allow_duplicate_messages.or(true),
         check_retain_source: global.check_retain_source.or(false),
         global_max_connections: global.max_connections.limit(),
@@ -73,6 +76,21 @@ fn settings(
         upgrade_outgoing_qos: global.upgrade_outgoing_qos.or(false),
         files,
         warnings,
+    }
+}
+
+fn persistence(global: &Global) -> Persistence {
+    let file = global.persistence_file.get().map_or("mosquitto.db", |file| file.value.as_str());
+    Persistence {
+        is_on: global.persistence.or(false),
+        location: global.persistence_location.path(),
+        file: file.to_owned(),
+        autosave: global.autosave_interval.get().map(|given| Located {
+            // As mosquitto: what is below zero is zero.
+            value: u32::try_from(given.value).unwrap_or(0),
+            at: given.at.clone(),
+        }),
+        autosave_on_changes: global.autosave_on_changes.or(false),
     }
 }
 
@@ -416,8 +434,6 @@ mod tests {
         let rows = [
             ("port 1", "m.conf:1: The 'port' option is now deprecated and will be removed in version 3.0. Please use"),
             ("port 1\nport 2", "m.conf:2: Warning: Default listener port specified multiple times."),
-            ("persistence true", "m.conf:1: Warning: sessions and retained messages are kept in memory only"),
-            ("persistence_location /x", "m.conf:1: Warning: sessions and retained messages are kept in memory only"),
             ("retry_interval 5", "m.conf:1: Warning: The 'retry_interval' option is no longer available."),
             ("dhparamfile x", "m.conf:1: Warning: The 'dhparamfile' option is no longer required."),
             ("listener 1\nrequire_certificate true", "m.conf:2: Warning: 'require_certificate' does nothing"),
@@ -429,12 +445,22 @@ mod tests {
             let told = told(&read(text).expect(text));
             assert!(told.contains(wanted), "{text:?}: {told} should hold {wanted}");
         }
-        let once = told(&read("persistence true\npersistence_file x\nautosave_interval 1").expect("good"));
-        assert_eq!(once.matches("in memory only").count(), 1, "{once}");
-        for silent in ["persistence false", "sys_interval 60", "websockets_log_level 0"] {
+        for silent in ["persistence true", "sys_interval 60", "websockets_log_level 0"] {
             let told = told(&read(&format!("{silent}\nlistener 1")).expect(silent));
             assert_eq!(told, "", "{silent}");
         }
+    }
+
+    #[test]
+    fn what_outlives_the_process_and_where() {
+        let none = read("").expect("good").persistence;
+        assert_eq!((none.is_on, none.location, none.file.as_str(), none.autosave), (false, None, "mosquitto.db", None));
+        let text = "persistence true\npersistence_location /var/lib/a b/\npersistence_file x.db\nautosave_interval -1\nautosave_on_changes 1";
+        let all = read(text).expect("good").persistence;
+        assert!(all.is_on && all.autosave_on_changes);
+        assert_eq!(all.location.as_ref().and_then(|at| at.value.to_str()), Some("/var/lib/a b/"));
+        assert_eq!((all.file.as_str(), all.autosave.map(|of| of.value)), ("x.db", Some(0)));
+        assert!(read("retained_persistence true").expect("good").persistence.is_on, "its older name");
     }
 
     #[test]

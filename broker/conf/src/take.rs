@@ -66,7 +66,6 @@ fn carry(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Faul
             let instead = matches!(option.takes, Takes::Bool).then(|| format!("{} {}", option.name, option.default));
             return Err(Fault::NotYet { name: shown(line.name), instead });
         }
-        Carry::InMemoryOnly => draft.warn_in_memory_only(),
         Carry::Ignored(why) if why.starts_with("Warning") => draft.warn(Level::Warning, why),
         Carry::Ignored(_) => {}
     }

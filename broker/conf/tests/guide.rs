@@ -126,6 +126,7 @@ fn the_file_that_debian_installs_is_read_with_its_folder() {
     assert_eq!(settings.pid_file.map(|file| file.value), Some("/run/mosquitto/mosquitto.pid".into()));
     assert_eq!(settings.log.to_file.map(|file| file.value), Some("/var/log/mosquitto/mosquitto.log".into()));
     assert!(!settings.local_only && !settings.log.to_stderr);
-    let told: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
-    assert!(told[0].starts_with("/etc/mosquitto/mosquitto.conf:6: Warning: sessions and retained"), "{told:?}");
+    assert!(settings.persistence.is_on);
+    assert_eq!(settings.persistence.location.map(|at| at.value), Some("/var/lib/mosquitto/".into()));
+    assert_eq!(settings.warnings, []);
 }

@@ -17,9 +17,8 @@ fn page() -> String {
     format!(
         "# Options of mosquitto.conf\n\n\
          <!-- Made from the table in broker/conf/src/table by `{HOW}`: change that, not this. -->\n\n\
-         Every option of mosquitto 2.1.2: {all} rows, of which {carried} are carried out, {memory} are accepted without a\n\
-         store on disk behind them, {ignored} are ignored for the reason given, and {not_yet} stop the start with file and\n\
-         line, unless they ask for what is done anyway.\n\n\
+         Every option of mosquitto 2.1.2: {all} rows, of which {carried} are carried out, {ignored} are ignored for\n\
+         the reason given, and {not_yet} stop the start with file and line, unless they ask for what is done anyway.\n\n\
          *Where*: of the whole broker; of the `listener` above the line; of the `connection` or `plugin` above it.\n\
          *SIGHUP*: whether mosquitto 2.1.2 applies a new value then. Nightjar so far reads only the files again that\n\
          `password_file`, `acl_file`, `psk_file` and the certificate options name.\n\
@@ -27,7 +26,6 @@ fn page() -> String {
          {table}",
         all = options().len(),
         carried = count(|status| status == Status::Carried),
-        memory = count(|status| status == Status::InMemoryOnly),
         ignored = count(|status| matches!(status, Status::Ignored(_))),
         not_yet = count(|status| status == Status::NotYet),
         table = manual(),

@@ -49,6 +49,8 @@ pub struct Broker {
     pub(crate) connected: u64,
     /// Sessions that came out of the store without a word on when their clients left.
     pub(crate) lost: Vec<u32>,
+    /// The store takes nothing new.
+    pub(crate) store_is_full: bool,
 }
 
 impl Broker {
@@ -72,6 +74,7 @@ impl Broker {
             sys: Sys::default(),
             connected: 0,
             lost: Vec::new(),
+            store_is_full: false,
         }
     }
 
@@ -232,6 +235,13 @@ impl Broker {
         self.settings = settings;
         self.routes.changed();
         self.schedule_sys(now, out);
+    }
+
+    /// Whether the store has no room, or is so far behind that what it is given takes too much memory. Then what would have
+    /// to be kept is refused (0x97; before 5.0 the connection ends): PUBLISH, new subscriptions and new sessions. What
+    /// makes room, and what need not be kept, goes on.
+    pub const fn set_store_full(&mut self, is_full: bool) {
+        self.store_is_full = is_full;
     }
 
     /// Lets the client of `link` go because the operator's rules no longer let it in.

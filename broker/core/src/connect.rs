@@ -242,6 +242,11 @@ impl Broker {
         }
         let held = self.by_client_id.get(&login.client_id).copied();
         let was_durable = held.is_some_and(|key| self.sessions[key as usize].expiry.is_durable());
+        if self.store_is_full && login.expiry.is_durable() && (login.clean || !was_durable) {
+            // Who comes back to a session may: what waits for it makes room when it goes.
+            self.refuse(link, Refusal::StoreFull, &login.client_id, login.username.as_deref(), out);
+            return;
+        }
         if let Some(key) = held {
             self.take_over(now, key, &login, out);
         }
@@ -397,6 +402,8 @@ const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
         Refusal::Anonymous | Refusal::Password | Refusal::AuthenticationData(_) => ReasonCode::NotAuthorized,
         Refusal::Exchange(fault) => fault.reason(),
         Refusal::Busy => ReasonCode::ServerUnavailable,
+        Refusal::StoreFull if !version.is_v5() => ReasonCode::ServerUnavailable,
+        Refusal::StoreFull => ReasonCode::QuotaExceeded,
         Refusal::Version => ReasonCode::UnsupportedProtocolVersion,
         Refusal::ClientId | Refusal::KeepAlive => ReasonCode::ClientIdentifierNotValid,
         Refusal::WillQoS | Refusal::WillRetain if !version.is_v5() => return None,

@@ -69,7 +69,7 @@ impl Broker {
     }
 
     /// Who gets the messages of the topic at `place`.
-    fn audience(&mut self, place: usize) -> Arc<Audience> {
+    pub(crate) fn audience(&mut self, place: usize) -> Arc<Audience> {
         let Self { routes, subscriptions, sessions, acl, settings, .. } = self;
         routes.audience(place, |topic| {
             let may = |subscriber: &Subscriber| {

@@ -219,6 +219,9 @@ pub enum Refusal {
     /// Its enhanced authentication was not over in time.
     #[error("its authentication took too long")]
     Slow,
+    /// It asks for a session that would have to be kept, and there is no room for it.
+    #[error("the disk has no room for its session")]
+    StoreFull,
     /// It broke the protocol in enhanced authentication.
     #[error("{0}")]
     Exchange(ClientFault),
@@ -271,6 +274,9 @@ pub enum ClientFault {
     /// Messages of QoS 2 that it does not release take all the memory that they may.
     #[error("too many QoS 2 messages without PUBREL")]
     Unreleased,
+    /// It publishes what would have to be kept, and there is no room for it.
+    #[error("the disk has no room for its message")]
+    StoreFull,
     /// A Topic Alias of 0 or above our maximum [5.0 MQTT-3.3.2-8, MQTT-3.3.2-9].
     #[error("topic alias invalid")]
     TopicAlias,
@@ -294,7 +300,7 @@ impl ClientFault {
             Self::KeepAliveExpired => ReasonCode::KeepAliveTimeout,
             Self::SlowLogin | Self::Unexpected(_) => ReasonCode::ProtocolError,
             Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
-            Self::Unreleased => ReasonCode::QuotaExceeded,
+            Self::Unreleased | Self::StoreFull => ReasonCode::QuotaExceeded,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
             Self::AnswerTooLarge => ReasonCode::PacketTooLarge,
             Self::QoSNotSupported => ReasonCode::QoSNotSupported,

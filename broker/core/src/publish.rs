@@ -8,6 +8,7 @@ use mqtt::{Ack, DecodeFault, Packet, PacketId, PropertiesBuf, Publish, QoS, Reas
 
 use crate::link::LastRoute;
 use crate::message::{Item, Message};
+use crate::subscriptions::Subscriber;
 use crate::taken::Taken;
 use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, StoreOp, StoredTaken, TOPIC_LEVELS_MAX};
 
@@ -117,14 +118,47 @@ impl Broker {
         }
         if publish.qos == QoS::ExactlyOnce && !self.sessions[key as usize].taken.has_room(publish.payload.len()) {
             self.stats.publishes_dropped += 1;
-            // Before 5.0 there is no word for it.
-            return if self.version(link).is_v5() {
-                Ok(Err(ReasonCode::QuotaExceeded))
-            } else {
-                Err(ClientFault::Unreleased)
-            };
+            return self.has_no_room(link, publish.qos, ClientFault::Unreleased);
+        }
+        if self.store_is_full && self.would_be_kept(key, publish, place) {
+            self.stats.publishes_dropped += 1;
+            return self.has_no_room(link, publish.qos, ClientFault::StoreFull);
         }
         Ok(Ok(grant))
+    }
+
+    /// Before 5.0 there is no word for it: what cannot be acknowledged ends the connection, and comes again.
+    fn has_no_room(
+        &self,
+        link: LinkId,
+        qos: QoS,
+        fault: ClientFault,
+    ) -> Result<Result<PublishGrant, ReasonCode>, ClientFault> {
+        if self.version(link).is_v5() || qos == QoS::AtMostOnce {
+            Ok(Err(ReasonCode::QuotaExceeded))
+        } else {
+            Err(fault)
+        }
+    }
+
+    /// Whether the store would be given something for a message: asked only while it has no room.
+    #[cold]
+    fn would_be_kept(&mut self, key: u32, publish: &Publish<'_>, place: usize) -> bool {
+        if publish.retain {
+            // One that takes a retained message away makes room.
+            return !publish.payload.is_empty();
+        }
+        if publish.qos == QoS::ExactlyOnce && self.sessions[key as usize].expiry.is_durable() {
+            return true;
+        }
+        let audience = self.audience(place);
+        let keeps = |to: &Subscriber| {
+            let session = &self.sessions[to.session as usize];
+            let qos = if self.settings.upgrade_outgoing_qos { to.options.qos } else { to.options.qos.min(publish.qos) };
+            let outlasts = qos > QoS::AtMostOnce || (self.settings.queue_qos0_messages && session.on.is_none());
+            outlasts && session.expiry.is_durable()
+        };
+        audience.each.iter().any(keeps) || audience.groups.iter().any(|group| group.members.iter().any(keeps))
     }
 
     /// Asks the rules, for a topic that this link did not publish to before.
@@ -238,7 +272,7 @@ impl Broker {
             ReasonCode::NotAuthorized => "the rules do not let this client publish to this topic",
             ReasonCode::ImplementationSpecificError => "the payload is larger than message_size_limit",
             ReasonCode::QuotaExceeded => {
-                "retained messages, or those of this client that wait for PUBREL, take all their memory"
+                "there is no room: on the disk, or for retained messages, or for those that wait for PUBREL"
             }
             _ => "",
         };

@@ -50,7 +50,7 @@ impl Broker {
         let properties = if reasons.iter().any(|reason| reason == ReasonCode::QuotaExceeded) {
             self.reason_string(
                 link,
-                "the subscriptions of this session take all the memory that they may",
+                "there is no room: on the disk, or in memory for the subscriptions of this session",
                 codes.len(),
                 false,
             )
@@ -100,6 +100,9 @@ impl Broker {
         if session.subscriptions.bytes() + tree_bytes(filter.as_str()) > most && !session.subscriptions.has(filter) {
             let count = session.subscriptions.len();
             out.tell(Event::SubscriptionsFull { client_id: &session.client_id, count });
+            return (ReasonCode::QuotaExceeded, false);
+        }
+        if self.store_is_full && session.expiry.is_durable() && !session.subscriptions.has(filter) {
             return (ReasonCode::QuotaExceeded, false);
         }
         let listener = self.links[link.0 as usize].as_ref().map_or(0, |link| usize::from(link.door.listener));

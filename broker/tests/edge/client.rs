@@ -40,6 +40,7 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
         connection_messages: false,
         connections_max: None,
         strangers_max: broker::STRANGERS_MAX,
+        keeping: None,
         heap: || (0, 0),
     };
     adjust(&mut appliance);

@@ -106,23 +106,26 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         aliases: &["retained_persistence"],
         takes: Takes::Bool,
         default: "false",
-        means: "Keep sessions and retained messages on disk.",
-        carry: Carry::Own(persistence),
+        reload: Reload::No,
+        means: "Keep sessions and retained messages on disk: in the folder nightjar.store at persistence_location.",
+        carry: Carry::Bool(|draft| &mut draft.global.persistence),
         ..PLAIN
     },
     OptionSpec {
         name: "persistence_file",
         default: "mosquitto.db",
-        means: "The name of the file that they are kept in.",
-        carry: Carry::InMemoryOnly,
+        reload: Reload::No,
+        means: "The name of mosquitto's own file, which is taken over at the first start; it stays as it is.",
+        carry: Carry::Text(|draft| &mut draft.global.persistence_file),
         ..PLAIN
     },
     OptionSpec {
         name: "persistence_location",
         takes: Takes::Path,
         default: "the working directory",
-        means: "The folder of that file.",
-        carry: Carry::InMemoryOnly,
+        reload: Reload::No,
+        means: "The folder of both.",
+        carry: Carry::Text(|draft| &mut draft.global.persistence_location),
         ..PLAIN
     },
     OptionSpec {
@@ -133,16 +136,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
             words: "a number of seconds; 0 for at the end only",
         },
         default: "1800",
-        means: "How often they are saved.",
-        carry: Carry::InMemoryOnly,
+        reload: Reload::No,
+        means: "How often the disk is written with durability relaxed (nightjar.toml). Otherwise it is with every commit.",
+        carry: Carry::Int(|draft| &mut draft.global.autosave_interval),
         ..PLAIN
     },
     OptionSpec {
         name: "autosave_on_changes",
         takes: Takes::Bool,
         default: "false",
+        reload: Reload::No,
         means: "Take autosave_interval as a number of changes instead of seconds.",
-        carry: Carry::InMemoryOnly,
+        carry: Carry::Bool(|draft| &mut draft.global.autosave_on_changes),
         ..PLAIN
     },
     OptionSpec {
@@ -198,12 +203,5 @@ fn persistent_client_expiration(draft: &mut Draft, option: &OptionSpec, line: &L
         )
     })?;
     draft.global.persistent_client_expiration_s = Some(seconds);
-    Ok(())
-}
-
-fn persistence(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    if values::boolean(option.name, line)? {
-        draft.warn_in_memory_only();
-    }
     Ok(())
 }

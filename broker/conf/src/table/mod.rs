@@ -100,8 +100,6 @@ pub enum Status {
     Carried,
     /// Refuses it by name, unless it asks for what is done anyway.
     NotYet,
-    /// Accepts it, and says at every start that nothing outlives the process.
-    InMemoryOnly,
     /// Accepts it and does nothing, for the reason given.
     Ignored(&'static str),
 }
@@ -115,7 +113,6 @@ pub(crate) enum Carry {
     /// A form or an effect of its own.
     Own(fn(&mut Draft, &OptionSpec, &Line) -> Result<(), Fault>),
     NotYet,
-    InMemoryOnly,
     /// The reason; said as a warning when it begins with "Warning".
     Ignored(&'static str),
 }
@@ -164,7 +161,6 @@ impl OptionSpec {
         match self.carry {
             Carry::Bool(_) | Carry::Int(_) | Carry::Text(_) | Carry::Own(_) => Status::Carried,
             Carry::NotYet => Status::NotYet,
-            Carry::InMemoryOnly => Status::InMemoryOnly,
             Carry::Ignored(why) => Status::Ignored(why),
         }
     }

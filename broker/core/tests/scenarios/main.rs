@@ -13,6 +13,7 @@ mod clauses_session;
 mod clauses_subscribe;
 mod connecting;
 mod delivering;
+mod full_store;
 mod keeping;
 mod publishing;
 mod reason_strings;
