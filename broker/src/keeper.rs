@@ -246,9 +246,30 @@ fn weight(op: &StoreOp) -> usize {
     }
 }
 
+/// What the thread needs of a store.
+trait Disk {
+    fn commit(&mut self, ops: Vec<StoreOp>, sync: bool) -> Result<(), CommitError>;
+    fn is_full(&self) -> bool;
+    fn held_bytes(&self) -> usize;
+}
+
+impl Disk for Store {
+    fn commit(&mut self, ops: Vec<StoreOp>, sync: bool) -> Result<(), CommitError> {
+        Self::commit(self, ops, sync)
+    }
+
+    fn is_full(&self) -> bool {
+        Self::is_full(self)
+    }
+
+    fn held_bytes(&self) -> usize {
+        Self::held_bytes(self)
+    }
+}
+
 /// The thread's side.
-struct Clerk<R> {
-    store: Store,
+struct Clerk<S, R> {
+    store: S,
     report: R,
     /// As last reported.
     is_full: bool,
@@ -259,7 +280,7 @@ struct Clerk<R> {
     said_at: Option<Instant>,
 }
 
-impl<R: Fn(Kept)> Clerk<R> {
+impl<S: Disk, R: Fn(Kept)> Clerk<S, R> {
     /// Commits until the loop has ended.
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
@@ -305,5 +326,172 @@ impl<R: Fn(Kept)> Clerk<R> {
             self.said_at = Some(now);
             lines::store_fails(why, self.store.held_bytes());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use broker_core::SessionNumber;
+
+    use super::*;
+
+    const DONE: StoreOp = StoreOp::SessionGone(SessionNumber(1));
+
+    /// A keeper whose jobs are seen and never done.
+    fn keeper(durability: Durability, autosave: Autosave) -> (Keeper, Receiver<Job>) {
+        let (jobs, inbox) = channel();
+        let thread = std::thread::spawn(|| ());
+        let keeper = Keeper {
+            jobs,
+            thread,
+            durability,
+            autosave,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            gathers_since: None,
+            busy_since: None,
+            busy_bytes: 0,
+            unsynced: 0,
+            unsynced_since: None,
+            wants_sync: false,
+            is_full: false,
+        };
+        (keeper, inbox)
+    }
+
+    const KEPT: Kept = Kept { is_done: true, is_full: false };
+
+    #[test]
+    fn what_comes_while_the_disk_is_busy_goes_together_in_the_next_commit() {
+        let now = Instant::now();
+        let (mut keeper, jobs) = keeper(Durability::Strict, Autosave::AtTheEnd);
+        assert!(!keeper.hand_over(now) && !keeper.holds_back(), "nothing is promised yet");
+        keeper.gather(now, DONE);
+        assert!(keeper.holds_back() && keeper.hand_over(now) && keeper.holds_back());
+        for _ in 0..3 {
+            keeper.gather(now, DONE);
+            assert!(!keeper.hand_over(now), "one is under way");
+        }
+        assert!(keeper.hear(KEPT) && keeper.holds_back());
+        assert!(keeper.hand_over(now) && keeper.hear(KEPT));
+        assert!(!keeper.holds_back() && keeper.is_all_kept() && keeper.looks_at().is_none());
+        let sizes: Vec<_> = jobs.try_iter().map(|job| (job.ops.len(), job.sync)).collect();
+        assert_eq!(sizes, [(1, true), (3, true)]);
+    }
+
+    #[test]
+    fn a_group_is_written_within_its_time_and_nobody_waits_for_it() {
+        let now = Instant::now();
+        let (mut keeper, jobs) = keeper(Durability::Group(Duration::from_millis(10)), Autosave::AtTheEnd);
+        keeper.gather(now, DONE);
+        assert!(!keeper.holds_back());
+        assert_eq!(keeper.looks_at(), Some(now + Duration::from_millis(10)));
+        assert!(!keeper.hand_over(now + Duration::from_millis(9)));
+        assert!(keeper.hand_over(now + Duration::from_millis(10)));
+        assert!(jobs.try_recv().is_ok_and(|job| job.sync));
+        keeper.hear(KEPT);
+        (0..GATHERED_MAX).for_each(|_| keeper.gather(now, DONE));
+        assert!(keeper.hand_over(now), "so many do not wait for the time");
+    }
+
+    #[test]
+    fn relaxed_has_the_disk_written_when_autosave_says_and_when_asked() {
+        let second = Duration::from_secs(1);
+        let now = Instant::now();
+        let (mut keeper, jobs) = keeper(Durability::Relaxed, Autosave::Every(60 * second));
+        let write = |keeper: &mut Keeper, at| {
+            keeper.gather(at, DONE);
+            assert!(keeper.hand_over(at + second));
+            keeper.hear(KEPT);
+            jobs.try_recv().expect("a job").sync
+        };
+        assert!(!write(&mut keeper, now));
+        assert_eq!(keeper.looks_at(), Some(now + 61 * second), "though nothing more comes");
+        assert!(!write(&mut keeper, now + 30 * second));
+        keeper.save();
+        assert!(write(&mut keeper, now + 40 * second), "asked");
+        assert_eq!(keeper.looks_at(), None);
+        assert!(!write(&mut keeper, now + 50 * second));
+        assert!(keeper.hand_over(now + 111 * second), "a minute after the first that was not");
+        assert!(jobs.try_recv().is_ok_and(|job| job.sync && job.ops.is_empty()));
+
+        let (mut keeper, jobs) = self::keeper(Durability::Relaxed, Autosave::After(2));
+        for wanted in [false, true] {
+            keeper.gather(now, DONE);
+            assert!(keeper.hand_over(now + second));
+            keeper.hear(KEPT);
+            assert_eq!(jobs.try_recv().expect("a job").sync, wanted);
+        }
+        keeper.save();
+        assert_eq!(keeper.looks_at(), None, "there is nothing to save");
+    }
+
+    #[test]
+    fn a_disk_that_is_behind_slows_clients_and_one_that_stalls_or_is_full_refuses_them() {
+        let now = Instant::now();
+        let (mut keeper, _jobs) = keeper(Durability::Strict, Autosave::AtTheEnd);
+        keeper.gather(now, DONE);
+        keeper.hand_over(now);
+        while keeper.batch_bytes + keeper.busy_bytes <= UNKEPT_BYTES_MAX {
+            assert!(!keeper.slows(now) && !keeper.refuses(now));
+            keeper.gather(now, DONE);
+        }
+        assert!(keeper.slows(now) && !keeper.refuses(now));
+        let stalled = now + STORE_STALL_MAX;
+        assert_eq!(keeper.looks_at(), Some(stalled));
+        assert!(!keeper.slows(stalled) && keeper.refuses(stalled), "keep-alives run on");
+        keeper.hear(Kept { is_done: false, is_full: true });
+        assert!(!keeper.slows(now) && keeper.refuses(now));
+        keeper.hear(KEPT);
+        assert!(!keeper.refuses(now));
+    }
+
+    /// A disk that does what the next of its answers says.
+    struct Moody(Vec<Answer>);
+
+    #[derive(Clone, Copy)]
+    enum Answer {
+        Takes,
+        TakesTheLast,
+        Fails,
+    }
+
+    impl Disk for Moody {
+        fn commit(&mut self, _: Vec<StoreOp>, _: bool) -> Result<(), CommitError> {
+            match self.0.remove(0) {
+                Answer::Fails => Err(CommitError::Io { path: "x".into(), why: io::Error::other("moody") }),
+                _ => Ok(()),
+            }
+        }
+
+        fn is_full(&self) -> bool {
+            matches!(self.0.first(), Some(Answer::TakesTheLast))
+        }
+
+        fn held_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn a_batch_that_could_not_be_written_is_done_when_a_later_try_succeeds_and_not_before() {
+        use Answer::{Fails, Takes, TakesTheLast};
+        let reports = RefCell::new(Vec::new());
+        let disk = Moody(vec![Takes, Fails, Fails, Takes, TakesTheLast, Takes]);
+        let report = |kept: Kept| reports.borrow_mut().push((kept.is_done, kept.is_full));
+        let mut clerk = Clerk { store: disk, report, is_full: false, is_failing: false, has_job: false, said_at: None };
+        let mut commit = |is_job: bool| {
+            clerk.has_job |= is_job;
+            clerk.commit(vec![], true);
+            reports.borrow_mut().drain(..).collect::<Vec<_>>()
+        };
+        assert_eq!(commit(true), [(true, false)]);
+        assert_eq!(commit(true), [(false, true)], "it fails: the loop is told that there is no room");
+        assert_eq!(commit(false), [], "nothing new");
+        assert_eq!(commit(false), [(true, true)], "written, with the last room");
+        assert_eq!(commit(false), [(false, false)], "no job was given: none is done");
+        assert_eq!(commit(false), []);
     }
 }

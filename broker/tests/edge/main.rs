@@ -4,6 +4,7 @@
 mod authentication;
 mod client;
 mod ends;
+mod keeping;
 mod log;
 mod malformed;
 mod pieces;
