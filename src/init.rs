@@ -159,9 +159,19 @@ pub(crate) fn make(scenario: Scenario, dir: &Path, wishes: &Wishes) -> Result<Ma
         }
         (_, None) => {}
     }
+    let data = shown.join("data");
+    make_data(&data).map_err(|cause| write_error(&data, cause))?;
+    let _ = writeln!(text, "# What was acknowledged is kept here.\npersistence true\npersistence_location {}/", data.display());
     // Last, so that a set-up that could not be finished is not taken for one.
     write(&mut made, &config, &text, 0o644)?;
     Ok(made)
+}
+
+/// The folder of what outlives the process, for the user that the broker becomes.
+fn make_data(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
+    privileges::hand_over(&[dir.to_owned()])?;
+    Ok(())
 }
 
 const fn title(scenario: Scenario) -> &'static str {
