@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use broker_core::{Message, SessionNumber, StoredSubscription};
 use serde_json::{Value, json};
 
 use crate::Recovered;
+use crate::disk::Disk;
 use crate::record::{Body, Record};
 
 /// Something that could not be read. The start goes on without it.
@@ -213,24 +212,27 @@ impl Aside<'_> {
         }
     }
 
-    /// Writes the lines to a new `damaged-<n>.jsonl` in `dir`.
-    pub(crate) fn write(&self, dir: &Path) -> io::Result<PathBuf> {
+    /// Writes the lines to a new `damaged-<n>.jsonl` in the folder, on the disk with its name: what is written about it
+    /// keeps it from being told again.
+    pub(crate) fn write(&self, disk: &dyn Disk) -> io::Result<PathBuf> {
         let mut number = 1;
-        let (path, file) = loop {
-            let path = dir.join(format!("damaged-{number}.jsonl"));
-            match File::options().create_new(true).write(true).mode(0o600).open(&path) {
-                Ok(file) => break (path, file),
+        let (name, mut file) = loop {
+            let name = format!("damaged-{number}.jsonl");
+            match disk.create_new(&name) {
+                Ok(file) => break (name, file),
                 Err(why) if why.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(why) => return Err(why),
             }
         };
-        let mut to = io::BufWriter::new(file);
-        let written = self.lines.iter().try_for_each(|line| writeln!(to, "{line}"));
-        match written.and_then(|()| to.flush()).and_then(|()| to.get_ref().sync_all()) {
-            Ok(()) => Ok(path),
+        let mut text = String::new();
+        for line in &self.lines {
+            let _never_fails = writeln!(text, "{line}");
+        }
+        match file.append(text.as_bytes()).and_then(|()| file.sync()).and_then(|()| disk.sync_names()) {
+            Ok(()) => Ok(disk.dir().join(name)),
             Err(why) => {
                 // Half of it would be told as all of it.
-                let _gone = std::fs::remove_file(&path);
+                let _gone = disk.remove(&name);
                 Err(why)
             }
         }

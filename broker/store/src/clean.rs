@@ -3,7 +3,6 @@
 //!
 //! A piece is in proportion to what was committed, so that no acknowledgement waits for a whole file.
 
-use std::fs;
 use std::ops::Range;
 
 use crate::coding::{VERSION, decode};
@@ -67,8 +66,7 @@ impl Store {
 
     fn begin_cleaning(&self) -> Option<Cleaning> {
         let oldest = self.files.front()?;
-        let mut bytes = fs::read(files::path(&self.dir, oldest.number)).ok()?;
-        bytes.truncate(usize::try_from(oldest.bytes).ok()?);
+        let bytes = self.disk.read(&files::name(oldest.number), oldest.bytes).ok()?;
         let version = Header::decode(&bytes).map_or(VERSION, |header| header.version);
         let pieces = Pieces { bytes: &bytes, salt: &self.salt, at: HEADER_BYTES.min(bytes.len()) };
         // Damage was told at the start. What came since costs what it hit: the core has it in memory and goes on.
@@ -86,7 +84,7 @@ impl Store {
         }
         self.sync()?;
         let Some(cleaning) = self.cleaning.take() else { return Ok(()) };
-        if files::remove(&self.dir, cleaning.number).is_ok() {
+        if files::remove(&*self.disk, cleaning.number).is_ok() {
             self.files.retain(|file| file.number != cleaning.number);
         } else {
             // Tried again: as long as it is there, none after it may go. What it holds is no loss.

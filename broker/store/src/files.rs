@@ -1,55 +1,51 @@
 //! The files of a store: their names, how they begin, how they come and go.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use crate::OpenError;
+use crate::disk::{Disk, DiskFile};
 use crate::header::Header;
 
-/// The file of this number.
-pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("{number:010}.log"))
+/// What the file of this number is called.
+pub(crate) fn name(number: u64) -> String {
+    format!("{number:010}.log")
 }
 
-/// Makes the folder if there is none; nobody else may look into it.
-pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "create the folder"))
+/// The same with its folder, for people.
+pub(crate) fn path(disk: &dyn Disk, number: u64) -> PathBuf {
+    disk.dir().join(name(number))
 }
 
 /// Numbers of the files that are there, in their order.
-pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, OpenError> {
-    let mut numbers = Vec::new();
-    for entry in fs::read_dir(dir).map_err(OpenError::io(dir, "list"))? {
-        let name = entry.map_err(OpenError::io(dir, "list"))?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|number| number.parse().ok());
-        numbers.extend(number.filter(|number| path(dir, *number).file_name() == Some(&name)));
-    }
+pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<u64>, OpenError> {
+    let names = disk.names().map_err(OpenError::io(disk.dir(), "list"))?;
+    let number_of = |file: &String| -> Option<u64> {
+        let number = file.strip_suffix(".log")?.parse().ok()?;
+        (name(number) == *file).then_some(number)
+    };
+    let mut numbers: Vec<u64> = names.iter().filter_map(number_of).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
 
-/// A new file, on the disk with its header and its name.
-pub(crate) fn create(dir: &Path, header: Header) -> io::Result<File> {
-    let path = path(dir, header.number);
-    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
-    let begun = file.write_all(&header.encode()).and_then(|()| file.sync_data()).and_then(|()| sync_dir(dir));
+/// A new file, on the disk with its header and its name before anything is put into it: the header says how much of the
+/// file before it counts, and what is promised must not go with a name.
+pub(crate) fn create(disk: &dyn Disk, header: Header) -> io::Result<Box<dyn DiskFile>> {
+    let name = name(header.number);
+    let mut file = disk.create(&name)?;
+    let begun = file.append(&header.encode()).and_then(|()| file.sync()).and_then(|()| disk.sync_names());
     if begun.is_err() {
         // What is there is no file of the store.
-        let _gone = fs::remove_file(&path);
+        let _gone = disk.remove(&name);
     }
     begun.map(|()| file)
 }
 
 /// The file goes, for good: it must not come back after a later one went.
-pub(crate) fn remove(dir: &Path, number: u64) -> io::Result<()> {
-    match fs::remove_file(path(dir, number)) {
+pub(crate) fn remove(disk: &dyn Disk, number: u64) -> io::Result<()> {
+    match disk.remove(&name(number)) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
-        _ => sync_dir(dir),
+        _ => disk.sync_names(),
     }
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }

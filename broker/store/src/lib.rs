@@ -14,12 +14,13 @@ mod aside;
 mod bytes;
 mod clean;
 mod coding;
+mod disk;
 mod error;
 mod files;
+mod folder;
 mod frame;
 mod header;
 mod index;
-mod lock;
 mod open;
 mod record;
 mod recovered;
@@ -29,7 +30,9 @@ mod scan;
 mod store;
 
 pub use aside::{Damage, Harm};
+pub use disk::{Disk, DiskFile};
 pub use error::{CommitError, OpenError};
+pub use folder::Folder;
 pub use recovered::Recovered;
 pub use store::{Options, Store};
 

@@ -1,11 +1,10 @@
 //! Reading a store: every file in its order, past whatever is wrong with it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
-use std::path::Path;
 
 use crate::aside::{Aside, Damage, Harm, Lost, Piece};
 use crate::coding::{VERSION, decode};
+use crate::disk::Disk;
 use crate::files;
 use crate::frame::{FRAME_BYTES, Salt};
 use crate::header::{HEADER_BYTES, Header};
@@ -41,13 +40,13 @@ struct Wrong {
     pieces: Vec<Piece>,
 }
 
-pub(crate) fn read(dir: &Path, clock: Clock) -> Result<Read, OpenError> {
-    let numbers = files::list(dir)?;
+pub(crate) fn read(disk: &dyn Disk, clock: Clock) -> Result<Read, OpenError> {
+    let numbers = files::list(disk)?;
     let mut contents: BTreeMap<u64, Option<Header>> = BTreeMap::new();
     for number in &numbers {
-        let header = read_header(dir, *number)?;
+        let header = read_header(disk, *number)?;
         if let Some(header) = header.filter(|header| header.version > VERSION) {
-            return Err(OpenError::Newer { file: files::path(dir, *number), found: header.version, known: VERSION });
+            return Err(OpenError::Newer { file: files::path(disk, *number), found: header.version, known: VERSION });
         }
         contents.insert(*number, header);
     }
@@ -61,8 +60,7 @@ pub(crate) fn read(dir: &Path, clock: Clock) -> Result<Read, OpenError> {
             let missing = (before + 1..*number).take(100);
             wrong.extend(missing.map(|file| Wrong { file, harm: Harm::Missing, bytes: 0, pieces: Vec::new() }));
         }
-        let path = files::path(dir, *number);
-        let bytes = fs::read(&path).map_err(OpenError::io(&path, "read"))?;
+        let bytes = read_file(disk, *number, u64::MAX)?;
         let header = contents.get(number).copied().flatten();
         if header.is_none() && bytes.len() <= HEADER_BYTES && at + 1 == numbers.len() {
             // Begun when the program ended; it held nothing yet, and its number is taken again.
@@ -116,17 +114,17 @@ pub(crate) fn read(dir: &Path, clock: Clock) -> Result<Read, OpenError> {
     let told = std::mem::take(&mut replay.told);
     let (recovered, index, lost) = replay.finish();
     wrong.retain(|wrong| !told.contains(&(wrong.file, wrong.sum())));
-    let (damage, mend) = tell(dir, &recovered, &wrong, &lost);
+    let (damage, mend) = tell(disk, &recovered, &wrong, &lost);
     Ok(Read { files: kept, salt, index, recovered, damage, mend })
 }
 
-fn read_header(dir: &Path, number: u64) -> Result<Option<Header>, OpenError> {
-    use std::io::Read as _;
-    let path = files::path(dir, number);
-    let mut head = Vec::new();
-    let file = fs::File::open(&path).map_err(OpenError::io(&path, "open"))?;
-    file.take(HEADER_BYTES as u64).read_to_end(&mut head).map_err(OpenError::io(&path, "read"))?;
+fn read_header(disk: &dyn Disk, number: u64) -> Result<Option<Header>, OpenError> {
+    let head = read_file(disk, number, HEADER_BYTES as u64)?;
     Ok(Header::decode(&head).filter(|header| header.number == number))
+}
+
+fn read_file(disk: &dyn Disk, number: u64, bytes_max: u64) -> Result<Vec<u8>, OpenError> {
+    disk.read(&files::name(number), bytes_max).map_err(OpenError::io(files::path(disk, number), "read"))
 }
 
 impl Wrong {
@@ -143,19 +141,19 @@ impl Wrong {
 }
 
 /// Sets aside what is wrong, and says what is to be written about it.
-fn tell(dir: &Path, recovered: &Recovered, wrong: &[Wrong], lost: &[Lost]) -> (Vec<Damage>, Vec<Record>) {
+fn tell(disk: &dyn Disk, recovered: &Recovered, wrong: &[Wrong], lost: &[Lost]) -> (Vec<Damage>, Vec<Record>) {
     let mut aside = Aside { recovered, lines: Vec::new() };
     let mut damage: Vec<Damage> = wrong
         .iter()
-        .map(|wrong| aside.pieces(wrong.harm, &files::path(dir, wrong.file), wrong.bytes, &wrong.pieces))
+        .map(|wrong| aside.pieces(wrong.harm, &files::path(disk, wrong.file), wrong.bytes, &wrong.pieces))
         .collect();
     if !lost.is_empty() {
-        damage.push(aside.lost(dir, lost));
+        damage.push(aside.lost(disk.dir(), lost));
     }
     if damage.is_empty() {
         return (damage, Vec::new());
     }
-    let Ok(path) = aside.write(dir) else {
+    let Ok(path) = aside.write(disk) else {
         // A full disk, perhaps: the next start finds it again, and tells it again.
         return (damage, Vec::new());
     };

@@ -1,9 +1,8 @@
 //! The store that is open: operations in, a log out.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use broker_core::{SessionNumber, StoreOp, StoredAway};
@@ -12,15 +11,15 @@ use hashbrown::HashSet;
 
 use crate::clean::Cleaning;
 use crate::coding::encode;
+use crate::disk::{Disk, DiskFile};
 use crate::files;
-use crate::frame::{Salt, end_commit, put};
+use crate::frame::{Piece, Pieces, Salt, end_commit, put};
 use crate::header::{HEADER_BYTES, Header};
 use crate::index::{Index, Mark};
-use crate::lock::Lock;
 use crate::open::{Kept, read};
 use crate::record::{Clock, Record, Waiting};
 use crate::reserve::{self, Reserve};
-use crate::{CommitError, Damage, OpenError, Recovered};
+use crate::{CommitError, Damage, Folder, OpenError, Recovered};
 
 /// How a store uses the disk.
 #[derive(Clone, Copy, Debug)]
@@ -41,21 +40,20 @@ impl Default for Options {
 /// An open store. Nobody else has it.
 #[derive(Debug)]
 pub struct Store {
-    pub(crate) dir: PathBuf,
-    _lock: Lock,
+    pub(crate) disk: Box<dyn Disk>,
     pub(crate) options: Options,
     pub(crate) clock: Clock,
     salt_number: u64,
     pub(crate) salt: Salt,
     /// The oldest first. The last one is written to if there is a writer.
     pub(crate) files: VecDeque<Kept>,
-    writer: Option<File>,
-    /// Frames that are not written yet.
+    writer: Option<Box<dyn DiskFile>>,
+    /// Frames that are not on the disk for certain.
     pub(crate) buffer: Vec<u8>,
+    /// So many bytes of them were written, and not synced: if that fails, they are written again elsewhere.
+    written: usize,
     /// Where the last of them begins.
     last_frame: usize,
-    /// Whether something was written and not synced.
-    is_dirty: bool,
     pub(crate) index: Index,
     pub(crate) cleaning: Option<Cleaning>,
     reserve: Reserve,
@@ -70,17 +68,25 @@ impl Store {
     /// # Errors
     /// If another process has it, a later version wrote it, or the folder cannot be used. Damage is told, and no error.
     pub fn open(dir: &Path, clock_began: u64, options: Options) -> Result<(Self, Recovered, Vec<Damage>), OpenError> {
-        files::make_dir(dir)?;
-        let lock = Lock::take(dir)?;
+        Self::open_on(Box::new(Folder::take(dir)?), clock_began, options)
+    }
+
+    /// The same on another disk.
+    ///
+    /// # Errors
+    /// If a later version wrote it, or the disk cannot be read.
+    pub fn open_on(
+        disk: Box<dyn Disk>,
+        clock_began: u64,
+        options: Options,
+    ) -> Result<(Self, Recovered, Vec<Damage>), OpenError> {
         let clock = Clock(clock_began);
-        let read = read(dir, clock)?;
+        let read = read(&*disk, clock)?;
         let salt_number = match read.salt {
             Some(salt) => salt,
-            None => new_salt().map_err(OpenError::io(dir, "get random bytes for"))?,
+            None => new_salt().map_err(OpenError::io(disk.dir(), "get random bytes for"))?,
         };
         let mut store = Self {
-            dir: dir.into(),
-            _lock: lock,
             options,
             clock,
             salt_number,
@@ -88,13 +94,15 @@ impl Store {
             files: read.files,
             writer: None,
             buffer: Vec::new(),
+            written: 0,
             last_frame: 0,
-            is_dirty: false,
             index: read.index,
             cleaning: None,
-            reserve: reserve::take(dir, options.file_bytes_max),
+            reserve: reserve::take(&*disk, options.file_bytes_max),
+            disk,
             is_held_up: false,
         };
+        store.settle();
         for record in &read.mend {
             store.frame(record);
         }
@@ -122,7 +130,7 @@ impl Store {
         self.clean(self.buffer.len() - before);
         match self.flush(sync) {
             Err(CommitError::Full { .. }) if self.reserve == Reserve::There => {
-                reserve::give_back(&self.dir);
+                reserve::give_back(&*self.disk);
                 self.reserve = Reserve::Gone;
                 self.flush(sync)?;
             }
@@ -134,7 +142,7 @@ impl Store {
         }
         self.drop_cleaned()?;
         if self.reserve == Reserve::Gone {
-            self.reserve = reserve::take(&self.dir, self.options.file_bytes_max);
+            self.reserve = reserve::take(&*self.disk, self.options.file_bytes_max);
         }
         Ok(())
     }
@@ -215,39 +223,57 @@ impl Store {
 
     /// Writes what is in the buffer, as one commit.
     fn flush(&mut self, sync: bool) -> Result<(), CommitError> {
-        if self.buffer.is_empty() {
-            return if sync { self.sync() } else { Ok(()) };
+        if self.buffer.len() > self.written {
+            end_commit(&mut self.buffer, &self.salt, self.last_frame);
+            self.is_held_up = true;
+            self.begin_file()?;
+            let Some(file) = &mut self.writer else { return Ok(()) };
+            file.append(&self.buffer[self.written..]).map_err(|why| self.give_up(why))?;
+            if let Some(last) = self.files.back_mut() {
+                last.bytes += (self.buffer.len() - self.written) as u64;
+            }
+            self.written = self.buffer.len();
         }
-        end_commit(&mut self.buffer, &self.salt, self.last_frame);
-        self.is_held_up = true;
-        self.begin_file()?;
-        let Some(file) = &mut self.writer else { return Ok(()) };
-        let written = file.write_all(&self.buffer).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
-        written.map_err(|why| self.give_up(why))?;
-        if let Some(last) = self.files.back_mut() {
-            last.bytes += self.buffer.len() as u64;
+        if sync {
+            self.sync()?;
         }
-        self.is_dirty = !sync;
         self.is_held_up = false;
-        self.let_go();
         Ok(())
     }
 
-    fn let_go(&mut self) {
-        const KEPT_BYTES_MAX: usize = 1 << 20;
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BYTES_MAX);
-        self.last_frame = 0;
-    }
-
+    /// What was written is on the disk from now on.
     pub(crate) fn sync(&mut self) -> Result<(), CommitError> {
-        if self.is_dirty
-            && let Some(file) = &self.writer
-        {
-            file.sync_data().map_err(|why| self.give_up(why))?;
+        const KEPT_BYTES_MAX: usize = 1 << 20;
+        if self.written == 0 {
+            return Ok(());
         }
-        self.is_dirty = false;
+        if let Some(file) = &mut self.writer {
+            file.sync().map_err(|why| self.give_up(why))?;
+        }
+        self.buffer.drain(..self.written);
+        self.buffer.shrink_to(KEPT_BYTES_MAX);
+        self.last_frame = self.last_frame.saturating_sub(std::mem::take(&mut self.written));
         Ok(())
+    }
+
+    /// What a process wrote that was killed need not be on the disk yet, and all that is promised from now on builds on
+    /// it; likewise that a file went. What cannot be synced is written again elsewhere.
+    fn settle(&mut self) {
+        let Some(last) = self.files.back_mut() else { return };
+        let name = files::name(last.number);
+        let synced = self.disk.open(&name).and_then(|mut file| file.sync()).and_then(|()| self.disk.sync_names());
+        if synced.is_ok() {
+            return;
+        }
+        let mut bytes = self.disk.read(&name, last.bytes).unwrap_or_default();
+        bytes.drain(..HEADER_BYTES.min(bytes.len()));
+        let pieces = Pieces { bytes: &bytes, salt: &self.salt, at: 0 };
+        let is_record = |piece: &Piece| matches!(piece, Piece::Record { .. });
+        if let Some(record) = pieces.filter(is_record).last() {
+            self.last_frame = record.range().start;
+            self.buffer = bytes;
+            last.bytes = HEADER_BYTES as u64;
+        }
     }
 
     /// A new file, if there is none to write to.
@@ -257,25 +283,30 @@ impl Store {
         }
         let (before, bytes) = self.files.back().map_or((0, 0), |last| (last.number, last.bytes));
         let number = before + 1;
-        let created = files::create(&self.dir, Header::new(self.salt_number, number, bytes));
-        self.writer = Some(created.map_err(|why| CommitError::new(files::path(&self.dir, number), why))?);
+        let created = files::create(&*self.disk, Header::new(self.salt_number, number, bytes));
+        self.writer = Some(created.map_err(|why| CommitError::new(files::path(&*self.disk, number), why))?);
         self.files.push_back(Kept { number, bytes: HEADER_BYTES as u64 });
         Ok(())
     }
 
-    /// Writing failed. What was not promised is cut off, and the next try goes to another file: of one that could not be
+    /// Writing failed, and the next try goes to another file, with all that was not synced: of one that could not be
     /// synced nobody knows what the disk has.
     fn give_up(&mut self, why: io::Error) -> CommitError {
-        let last = self.files.back().copied().unwrap_or(Kept { number: 1, bytes: 0 });
-        if let Some(file) = self.writer.take() {
-            // Gives room back; that it does not count, the next file says.
-            let _cut = file.set_len(last.bytes);
-            if last.bytes == HEADER_BYTES as u64 && files::remove(&self.dir, last.number).is_ok() {
+        self.is_held_up = true;
+        let Some(last) = self.files.back_mut() else { return CommitError::new(self.disk.dir(), why) };
+        let (number, whole) = (last.number, last.bytes);
+        last.bytes -= std::mem::take(&mut self.written) as u64;
+        let holds_nothing = last.bytes == HEADER_BYTES as u64;
+        if let Some(mut file) = self.writer.take() {
+            // Gives room back. What was written whole stays, in case the process ends before it is written again; that it
+            // does not count, the next file says.
+            let _cut = file.cut(whole);
+            // Should it come back, it is emptied when its number is used again.
+            if holds_nothing && whole == HEADER_BYTES as u64 && self.disk.remove(&files::name(number)).is_ok() {
                 self.files.pop_back();
             }
         }
-        self.is_dirty = false;
-        CommitError::new(files::path(&self.dir, last.number), why)
+        CommitError::new(files::path(&*self.disk, number), why)
     }
 }
 
