@@ -115,21 +115,23 @@ impl Import {
         maker.finish()
     }
 
-    /// As operations of the store, session by session. The messages are held until the last one was taken.
-    pub fn into_ops(self) -> impl Iterator<Item = StoreOp> {
-        let Self { sessions, retained, messages, .. } = self;
-        let retained = retained.into_iter().map(|retained| StoreOp::Retained(retained.message, retained.publisher));
-        let ops = retained.chain(sessions.into_iter().flat_map(Session::into_ops));
-        ops.inspect(move |_| debug_assert!(messages.capacity() >= messages.len()))
+    /// As operations of the store, session by session; they are given once. Messages are held by this as long as it
+    /// lives, and should be until the last operation is carried out.
+    pub fn take_ops(&mut self) -> impl Iterator<Item = StoreOp> + use<> {
+        let retained = std::mem::take(&mut self.retained).into_iter();
+        let retained = retained.map(|retained| StoreOp::Retained(retained.message, retained.publisher));
+        retained.chain(std::mem::take(&mut self.sessions).into_iter().flat_map(Session::into_ops))
     }
 }
 
 impl Session {
     /// As operations of the store.
     pub fn into_ops(self) -> impl Iterator<Item = StoreOp> {
-        let Self { number, client_id, username, expiry_s, ends_at: _, subscriptions, messages, taken } = self;
+        let Self { number, client_id, username, expiry_s, ends_at, subscriptions, messages, taken } = self;
         let begin = StoreOp::Session { number, client_id, username, expiry_s };
+        let away = ends_at.map(|at| StoreOp::Away { session: number, ends_at: Some(at), will: None });
         std::iter::once(begin)
+            .chain(away)
             .chain(subscriptions.into_iter().map(move |subscription| StoreOp::Subscribed(number, subscription)))
             .chain(messages.into_iter().map(move |message| StoreOp::Queued(number, message)))
             .chain(taken.into_iter().map(move |(id, taken)| StoreOp::Taken(number, id, taken)))

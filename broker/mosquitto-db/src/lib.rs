@@ -44,11 +44,11 @@ pub fn read_for_fuzzing(bytes: &[u8]) {
             assert!(end <= bytes.len());
         }
     }
-    let import = Import::of(file, 1_500_000_000_000, 0);
+    let mut import = Import::of(file, 1_500_000_000_000, 0);
     let counts = (import.sessions.len(), import.retained.len());
     assert_eq!(counts, (import.report.sessions, import.report.retained));
     let mut sessions = 0;
-    for op in import.into_ops() {
+    for op in import.take_ops() {
         sessions += usize::from(matches!(op, broker_core::StoreOp::Session { .. }));
     }
     assert_eq!(sessions, counts.0);

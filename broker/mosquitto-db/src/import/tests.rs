@@ -170,8 +170,9 @@ fn what_mqtt_does_not_allow_is_left_out_and_told() {
 #[test]
 fn the_operations_make_a_store_with_all_of_it() {
     let mut store = broker_core::MemoryStore::default();
-    import(&whole(6), EARLY_MS).into_ops().for_each(|op| store.apply(op));
+    import(&whole(6), EARLY_MS).take_ops().for_each(|op| store.apply(op));
     let sessions: Vec<_> = store.sessions().map(|(_, session)| session.clone()).collect();
     assert_eq!((sessions.len(), store.retained().count()), (1, 1));
+    assert_eq!(sessions[0].away.as_ref().and_then(|away| away.ends_at), Some(Instant::from_millis(LATE_MS)));
     assert_eq!((sessions[0].subscriptions.len(), sessions[0].messages.len(), sessions[0].taken.len()), (1, 1, 1));
 }
