@@ -64,7 +64,7 @@ impl Store {
         self.files.len() > 1 && (self.disk_bytes() > bytes_max || self.files.len() > files_max)
     }
 
-    fn begin_cleaning(&self) -> Option<Cleaning> {
+    pub(crate) fn begin_cleaning(&self) -> Option<Cleaning> {
         let oldest = self.files.front()?;
         let bytes = self.disk.read(&files::name(oldest.number), oldest.bytes).ok()?;
         let version = Header::decode(&bytes).map_or(VERSION, |header| header.version);

@@ -18,7 +18,8 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Folder {
     dir: PathBuf,
-    _lock: Flock<File>,
+    /// `None`: it is only looked at.
+    _lock: Option<Flock<File>>,
 }
 
 impl Folder {
@@ -28,7 +29,12 @@ impl Folder {
     /// If another process has it, or it cannot be used.
     pub fn take(dir: &Path) -> Result<Self, OpenError> {
         make_dir(dir).map_err(OpenError::io(dir, "create the folder"))?;
-        Ok(Self { dir: dir.into(), _lock: lock(dir)? })
+        Ok(Self { dir: dir.into(), _lock: Some(lock(dir)?) })
+    }
+
+    /// The folder as others may have it, to be read and no more.
+    pub(crate) fn look_at(dir: &Path) -> Self {
+        Self { dir: dir.into(), _lock: None }
     }
 
     fn file(&self, options: &mut fs::OpenOptions, name: &str) -> io::Result<Box<dyn DiskFile>> {

@@ -14,13 +14,16 @@ mod aside;
 mod bytes;
 mod clean;
 mod coding;
+mod describe;
 mod disk;
+mod dump;
 mod error;
 mod files;
 mod folder;
 mod frame;
 mod header;
 mod index;
+mod inspect;
 mod open;
 mod record;
 mod recovered;
@@ -31,8 +34,10 @@ mod store;
 
 pub use aside::{Damage, Harm};
 pub use disk::{Disk, DiskFile};
+pub use dump::{Entry, Standing, dump};
 pub use error::{CommitError, OpenError};
 pub use folder::Folder;
+pub use inspect::{Inspected, holds_store, inspect, user_of};
 pub use recovered::Recovered;
 pub use store::{Options, Store};
 

@@ -32,15 +32,34 @@ pub(crate) struct Read {
     pub mend: Vec<Record>,
 }
 
-/// What is wrong with one file.
-struct Wrong {
-    file: u64,
-    harm: Harm,
-    bytes: u64,
-    pieces: Vec<Piece>,
+/// What a look at a store finds, without a word to anybody and without a change.
+pub(crate) struct Looked {
+    pub files: VecDeque<Kept>,
+    pub salt: Option<u64>,
+    pub index: Index,
+    pub recovered: Recovered,
+    pub wrong: Vec<Wrong>,
+    /// The same, of which a start has told before.
+    pub told: Vec<Wrong>,
+    pub lost: Vec<Lost>,
 }
 
+/// What is wrong with one file.
+pub(crate) struct Wrong {
+    pub file: u64,
+    pub harm: Harm,
+    pub bytes: u64,
+    pub pieces: Vec<Piece>,
+}
+
+/// Reads, sets aside what is wrong, and says what is to be written about it.
 pub(crate) fn read(disk: &dyn Disk, clock: Clock) -> Result<Read, OpenError> {
+    let Looked { files, salt, index, recovered, wrong, told: _, lost } = look(disk, clock)?;
+    let (damage, mend) = tell(disk, &recovered, &wrong, &lost);
+    Ok(Read { files, salt, index, recovered, damage, mend })
+}
+
+pub(crate) fn look(disk: &dyn Disk, clock: Clock) -> Result<Looked, OpenError> {
     let numbers = files::list(disk)?;
     let mut contents: BTreeMap<u64, Option<Header>> = BTreeMap::new();
     for number in &numbers {
@@ -113,9 +132,8 @@ pub(crate) fn read(disk: &dyn Disk, clock: Clock) -> Result<Read, OpenError> {
     }
     let told = std::mem::take(&mut replay.told);
     let (recovered, index, lost) = replay.finish();
-    wrong.retain(|wrong| !told.contains(&(wrong.file, wrong.sum())));
-    let (damage, mend) = tell(disk, &recovered, &wrong, &lost);
-    Ok(Read { files: kept, salt, index, recovered, damage, mend })
+    let (told, wrong) = wrong.into_iter().partition(|wrong| told.contains(&(wrong.file, wrong.sum())));
+    Ok(Looked { files: kept, salt, index, recovered, wrong, told, lost })
 }
 
 fn read_header(disk: &dyn Disk, number: u64) -> Result<Option<Header>, OpenError> {
@@ -140,8 +158,13 @@ impl Wrong {
     }
 }
 
-/// Sets aside what is wrong, and says what is to be written about it.
-fn tell(disk: &dyn Disk, recovered: &Recovered, wrong: &[Wrong], lost: &[Lost]) -> (Vec<Damage>, Vec<Record>) {
+/// What is wrong, in the operator's words and as lines.
+pub(crate) fn describe<'a>(
+    disk: &dyn Disk,
+    recovered: &'a Recovered,
+    wrong: &[Wrong],
+    lost: &[Lost],
+) -> (Aside<'a>, Vec<Damage>) {
     let mut aside = Aside { recovered, lines: Vec::new() };
     let mut damage: Vec<Damage> = wrong
         .iter()
@@ -150,6 +173,12 @@ fn tell(disk: &dyn Disk, recovered: &Recovered, wrong: &[Wrong], lost: &[Lost]) 
     if !lost.is_empty() {
         damage.push(aside.lost(disk.dir(), lost));
     }
+    (aside, damage)
+}
+
+/// Sets aside what is wrong, and says what is to be written about it.
+fn tell(disk: &dyn Disk, recovered: &Recovered, wrong: &[Wrong], lost: &[Lost]) -> (Vec<Damage>, Vec<Record>) {
+    let (aside, mut damage) = describe(disk, recovered, wrong, lost);
     if damage.is_empty() {
         return (damage, Vec::new());
     }

@@ -1,5 +1,7 @@
 //! The store that is open: operations in, a log out.
 
+mod rewrite;
+
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;

@@ -5,3 +5,4 @@ mod folder;
 mod full;
 mod invented;
 mod kept;
+mod looking;
