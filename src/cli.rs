@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use broker_conf::Overrides;
 use clap::{Args, Parser, Subcommand};
 
+use crate::moving::commands as moving;
 use crate::{certs_cmd, check, demo, init, passwd, run};
 
 /// An MQTT broker that stands in for mosquitto, and a Bluetooth gateway, in one program.
@@ -35,6 +36,12 @@ enum Command {
     Passwd(passwd::PasswdArgs),
     /// Make and show certificates
     Certs(certs_cmd::CertsArgs),
+    /// Make a store of mosquitto's persistence file
+    Import(moving::ImportArgs),
+    /// Write what a store holds as JSON lines
+    Export(moving::ExportArgs),
+    /// Look at a store, and put it right
+    Store(moving::StoreArgs),
     /// Show it working: a broker, and a gateway that plays a recording
     Demo(demo::DemoArgs),
 }
@@ -101,6 +108,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::main(&args),
         Command::Passwd(args) => passwd::main(&args),
         Command::Certs(args) => certs_cmd::main(args),
+        Command::Import(args) => moving::import(&args),
+        Command::Export(args) => moving::export(&args),
+        Command::Store(args) => moving::store(&args),
         Command::Demo(args) => demo::main(&args),
     }
 }

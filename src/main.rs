@@ -12,6 +12,7 @@ mod gateway_cmd;
 mod heap;
 mod init;
 mod logging;
+mod moving;
 mod passwd;
 mod privileges;
 mod run;

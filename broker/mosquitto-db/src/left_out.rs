@@ -53,6 +53,13 @@ impl LeftOut {
     }
 }
 
+impl Reason {
+    /// Whether each that is counted is a client of its own.
+    pub fn counts_clients(self) -> bool {
+        matches!(self, Self::SessionEnded | Self::SessionUnknown)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
