@@ -161,7 +161,11 @@ pub(crate) fn make(scenario: Scenario, dir: &Path, wishes: &Wishes) -> Result<Ma
     }
     let data = shown.join("data");
     make_data(&data).map_err(|cause| write_error(&data, cause))?;
-    let _ = writeln!(text, "# What was acknowledged is kept here.\npersistence true\npersistence_location {}/", data.display());
+    let _ = writeln!(
+        text,
+        "# What was acknowledged is kept here.\npersistence true\npersistence_location {}/",
+        data.display()
+    );
     // Last, so that a set-up that could not be finished is not taken for one.
     write(&mut made, &config, &text, 0o644)?;
     Ok(made)

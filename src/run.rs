@@ -1,11 +1,12 @@
 //! `nightjar run`: the configuration is read whole, the parts are started and joined, signals are awaited.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use broker::Handle;
 use broker_conf::{Overrides, Settings};
@@ -15,6 +16,7 @@ use signal_hook::iterator::Signals;
 use crate::config_files::OnDisk;
 use crate::gateway_cmd::{self, Gateway};
 use crate::logging::{self, Destinations, Kinds, LogFile, Stamp};
+use crate::moving::{import, place};
 use crate::{privileges, screen, setup, toml};
 
 /// Exit status of a bad configuration, as mosquitto's.
@@ -148,6 +150,9 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         let kind = if address.is_ipv4() { "ipv4" } else { "ipv6" };
         tracing::info!(target: "information", "Opening {kind} listen socket on port {}.", address.port());
     }
+    if let Some(dir) = &store_dir {
+        move_in(&settings, dir);
+    }
     let (handle, broker) = appliance.start().map_err(|error| {
         say(&error);
         1
@@ -190,6 +195,24 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         pid_file,
         signals: Some(signals),
     }))
+}
+
+/// At the first start with a store, mosquitto's own file comes over. One that cannot be used is no reason not to start.
+fn move_in(settings: &Settings, store_dir: &Path) {
+    let location = place::location(settings).unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    match import::first_start(&location, &settings.persistence.file, store_dir, now) {
+        Ok(None) => {}
+        Ok(Some(report)) => {
+            for line in report.to_string().lines() {
+                tracing::info!(target: "notice", "{line}");
+            }
+        }
+        Err(error) => {
+            tracing::error!(target: "error", "Error: what mosquitto kept does not come over: {error}. The store begins empty; \
+                see 'nightjar import --help'.");
+        }
+    }
 }
 
 /// A broker that ends by itself must not leave a process that waits for signals; and who sends a second
@@ -271,7 +294,7 @@ impl Running {
     /// mosquitto saves then; what we promise is saved already, and the rest is now.
     fn save(&self) {
         if self.settings.persistence.is_on {
-            let dir = setup::store_dir(setup::persistence_location(&self.settings).as_deref());
+            let dir = place::store_dir(place::location(&self.settings).as_deref());
             tracing::info!(target: "information", "Saving in-memory database to {}.", dir.display());
             self.handle.save();
         } else {

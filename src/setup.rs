@@ -16,6 +16,8 @@ use broker_core::{ListenerSettings, VersionSet};
 use mqtt::QoS;
 use openssl::ssl::SslContext;
 
+use crate::moving::place;
+
 /// Bytes of a password, ACL or PSK file: a million users fit.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -58,17 +60,6 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
     })
 }
 
-/// The folder in which everything that outlives the process is kept, by the side of mosquitto's own file.
-pub(crate) fn store_dir(location: Option<&Path>) -> PathBuf {
-    location.unwrap_or_else(|| Path::new("")).join("nightjar.store")
-}
-
-/// Where `persistence_location` is; the environment has the last word, as with mosquitto.
-pub(crate) fn persistence_location(settings: &Settings) -> Option<PathBuf> {
-    let given = std::env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").filter(|location| !location.is_empty());
-    given.map(PathBuf::from).or_else(|| path_of(settings.persistence.location.as_ref()))
-}
-
 /// How what must outlive the process is kept; `None`: nothing is to.
 pub(crate) fn keeping(settings: &Settings, durability: Durability, warnings: &mut Vec<String>) -> Option<Keeping> {
     let persistence = &settings.persistence;
@@ -95,7 +86,7 @@ pub(crate) fn keeping(settings: &Settings, durability: Durability, warnings: &mu
         (changes, true) => Autosave::After(changes.into()),
         (seconds, false) => Autosave::Every(Duration::from_secs(seconds.into())),
     };
-    Some(Keeping { dir: store_dir(persistence_location(settings).as_deref()), durability, autosave })
+    Some(Keeping { dir: place::store_dir(place::location(settings).as_deref()), durability, autosave })
 }
 
 /// mosquitto's.

@@ -56,7 +56,6 @@ pub(crate) enum ImportError {
 /// # Errors
 /// If there is a file that cannot be imported. A broker can start without, with nothing in its store; it is then for the
 /// operator to import the file later, into a store that holds nothing yet.
-#[cfg_attr(not(test), allow(dead_code, reason = "for the start of a broker that keeps its store on the disk"))]
 pub(crate) fn first_start(
     location: &Path,
     file_name: &str,

@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use broker_conf::{Overrides, Settings};
+
+use crate::config_files::OnDisk;
+
 /// The store's folder in mosquitto's `persistence_location`.
 const FOLDER: &str = "nightjar.store";
 
@@ -17,18 +21,20 @@ pub(crate) fn meant(dir: &Path) -> PathBuf {
     if !is_store && within.is_dir() { within } else { dir.into() }
 }
 
+/// Where persistence_location is; the environment has the last word, as with mosquitto.
+pub(crate) fn location(settings: &Settings) -> Option<PathBuf> {
+    let given = std::env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").filter(|location| !location.is_empty());
+    given.map(PathBuf::from).or_else(|| settings.persistence.location.as_ref().map(|location| location.value.clone()))
+}
+
 /// The store of a configuration.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If the configuration cannot be used.
 pub(crate) fn of_configuration(config: &Path) -> Result<PathBuf, String> {
-    let text = std::fs::read_to_string(config).map_err(|why| format!("{}: {why}", config.display()))?;
-    // Until `broker_conf::Settings` has it; what is included is not looked through.
-    let value = |line: &str| {
-        let (option, value) = line.trim().split_once(char::is_whitespace)?;
-        (option == "persistence_location").then(|| PathBuf::from(value.trim()))
-    };
-    Ok(store_dir(text.lines().filter_map(value).next_back().as_deref()))
+    let settings = broker_conf::parse(Some(config), &mut OnDisk, &Overrides::default());
+    let settings = settings.map_err(|error| error.to_string())?;
+    Ok(store_dir(location(&settings).as_deref()))
 }
 
 #[cfg(test)]
@@ -43,7 +49,7 @@ mod tests {
             ("", "nightjar.store"),
             ("persistence true\n", "nightjar.store"),
             ("persistence_location /var/lib/mosquitto/\n", "/var/lib/mosquitto/nightjar.store"),
-            ("# persistence_location /a\n persistence_location /b b \n", "/b b/nightjar.store"),
+            ("# persistence_location /a\npersistence_location /b b\n", "/b b/nightjar.store"),
         ] {
             std::fs::write(&config, text).expect("written");
             assert_eq!(of_configuration(&config).expect("readable"), Path::new(wanted), "{text:?}");
