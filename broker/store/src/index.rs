@@ -274,7 +274,18 @@ impl Index {
 }
 
 impl SessionMarks {
+    /// The place of an entry. They are numbered one after the other and most of them go in their order, so it is as far from
+    /// the first as its number, or a little nearer where others went out of turn.
     fn find(&self, entry: u64) -> Result<usize, usize> {
+        let (Some(first), Some(last)) = (self.messages.front(), self.messages.back()) else { return Err(0) };
+        if entry > last.entry {
+            return Err(self.messages.len());
+        }
+        let guess = usize::try_from(entry.saturating_sub(first.entry)).unwrap_or(usize::MAX);
+        let end = guess.min(self.messages.len() - 1);
+        if self.messages[end].entry == entry {
+            return Ok(end);
+        }
         self.messages.binary_search_by_key(&entry, |message| message.entry)
     }
 

@@ -126,6 +126,7 @@ impl Store {
         for op in ops {
             match &op {
                 StoreOp::Queued(number, held) if done.contains(&(*number, held.entry)) => {}
+                StoreOp::Sent { session, entry, .. } if done.contains(&(*session, *entry)) => {}
                 _ => self.carry_out(op),
             }
         }
