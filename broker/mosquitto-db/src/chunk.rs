@@ -117,6 +117,12 @@ pub struct Client<'a> {
     pub client_id: &'a str,
     /// Whose rights count. Before version 6 it was not kept.
     pub username: Option<&'a str>,
+    /// Where the User Name should be is what was left over from the client before.
+    ///
+    /// mosquitto 2.0.11 does not take it away if a client has none. What it writes is the name with its length in the
+    /// wrong order of bytes, so there is more behind the name; and if the next has none either, the length is right
+    /// again and the name seems to be its own.
+    pub has_left_over_username: bool,
     /// The Packet Identifier that was given last.
     pub last_packet_id: u16,
     /// Seconds that the session outlives its connection; `u32::MAX`: for ever, as it was before version 5.
@@ -184,10 +190,7 @@ pub(crate) fn client_id(id: &str) -> Option<&str> {
     (!id.is_empty()).then_some(id)
 }
 
-/// A User Name that is one.
-///
-/// mosquitto 2.0 forgets to take away the User Name of the client before, if a client has none: what it then writes
-/// is that name, the zero behind it and whatever lay in memory there.
+/// A User Name that is one: not empty, and without a zero, which MQTT does not allow in it.
 pub(crate) fn username(bytes: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(bytes).ok()?;
     (!name.is_empty() && !name.contains('\0')).then_some(name)

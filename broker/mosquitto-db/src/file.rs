@@ -293,6 +293,7 @@ mod tests {
             Chunk::Client(crate::Client {
                 client_id: "c",
                 username: Some("v"),
+                has_left_over_username: false,
                 last_packet_id: 9,
                 expiry_s: 3600,
                 ends_at_s: Some(ends_at_s),
@@ -302,6 +303,7 @@ mod tests {
         let old = Chunk::Client(crate::Client {
             client_id: "c",
             username: None,
+            has_left_over_username: false,
             last_packet_id: 9,
             expiry_s: u32::MAX,
             ends_at_s: None,
@@ -337,7 +339,7 @@ mod tests {
         chunk.extend_from_slice(&body);
         let bytes = file(6, [&chunk[..]]);
         let [Piece::Chunk(Chunk::Client(client))] = &pieces(&bytes)[..] else { panic!("one client") };
-        assert_eq!((client.client_id, client.username), ("c", None));
+        assert_eq!((client.client_id, client.username, client.has_left_over_username), ("c", None, true));
     }
 
     #[test]

@@ -58,8 +58,11 @@ fn client<'a>(version: u32, cursor: &mut Cursor<'a>) -> Option<Client<'a>> {
         room(cursor, usize::from(id_len) + usize::from(username_len), &[0, 4])?;
     }
     let client_id = client_id(cursor.text_of(id_len.into())?)?;
-    let username = username(cursor.take(username_len.into())?);
-    Some(Client { client_id, username, last_packet_id, expiry_s, ends_at_s: time(ends_at) })
+    let name = cursor.take(username_len.into())?;
+    let username = username(name);
+    let has_left_over_username = username.is_none() && !name.is_empty();
+    let ends_at_s = time(ends_at);
+    Some(Client { client_id, username, has_left_over_username, last_packet_id, expiry_s, ends_at_s })
 }
 
 fn client_message<'a>(cursor: &mut Cursor<'a>) -> Option<ClientMessage<'a>> {

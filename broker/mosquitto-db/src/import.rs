@@ -150,6 +150,9 @@ struct Maker {
     /// Identifiers of messages in flight.
     in_flight: HashSet<(usize, PacketId)>,
     topics_retained: HashMap<Box<str>, usize>,
+    /// Of the last client whose own it is for certain.
+    last_username: Option<Box<str>>,
+    after_left_over: bool,
 }
 
 impl Maker {
@@ -173,6 +176,7 @@ impl Maker {
     }
 
     fn client(&mut self, client: &Client<'_>) {
+        let username = self.username(client);
         let forever = client.expiry_s == u32::MAX;
         let is_over = client.expiry_s == 0 || client.ends_at_s.is_some_and(|at| at <= self.now_s);
         if !forever && is_over {
@@ -182,8 +186,24 @@ impl Maker {
         }
         let ends_at = if forever { None } else { client.ends_at_s.map(|at| self.instant(at)) };
         if !self.by_client.contains_key(client.client_id) {
-            self.begin(client.client_id, client.username, client.expiry_s, ends_at);
+            if client.username.is_some() && username.is_none() {
+                self.import.report.left_out.count(Reason::UserUnclear, Some(client.client_id));
+            }
+            self.begin(client.client_id, username, client.expiry_s, ends_at);
         }
+    }
+
+    /// Of two sessions in a row without a user, the second seems to be of the last user before them. One that really is of
+    /// that user looks the same: without it, it has no right that it should not have.
+    fn username<'c>(&mut self, client: &Client<'c>) -> Option<&'c str> {
+        let after_left_over = std::mem::replace(&mut self.after_left_over, client.has_left_over_username);
+        if after_left_over && client.username == self.last_username.as_deref() {
+            return None;
+        }
+        if let Some(username) = client.username {
+            self.last_username = Some(username.into());
+        }
+        client.username
     }
 
     fn begin(&mut self, client_id: &str, username: Option<&str>, expiry_s: u32, ends_at: Option<Instant>) -> usize {

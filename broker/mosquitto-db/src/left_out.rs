@@ -12,6 +12,8 @@ pub enum Reason {
     MessageExpired,
     /// Of a session only what it has is left: it was taken as one that has no user and does not end.
     SessionUnknown,
+    /// mosquitto wrote the user of another session to it, or it may have: it was taken as one that has no user.
+    UserUnclear,
     /// The message itself is not in the file.
     MessageMissing,
     /// What mosquitto says about itself; it would be wrong here.
@@ -56,7 +58,7 @@ impl LeftOut {
 impl Reason {
     /// Whether each that is counted is a client of its own.
     pub fn counts_clients(self) -> bool {
-        matches!(self, Self::SessionEnded | Self::SessionUnknown)
+        matches!(self, Self::SessionEnded | Self::SessionUnknown | Self::UserUnclear)
     }
 }
 
@@ -66,6 +68,9 @@ impl fmt::Display for Reason {
             Self::SessionEnded => "sessions left out: their time is over",
             Self::MessageExpired => "messages left out: their time is over",
             Self::SessionUnknown => "sessions taken without user and end: their own record is not there",
+            Self::UserUnclear => {
+                "sessions taken without user: mosquitto 2.0 may have saved another's; the client's next login sets it right"
+            }
             Self::MessageMissing => "messages left out: what they said is not there",
             Self::AboutTheBroker => "retained messages left out: $SYS is what mosquitto said about itself",
             Self::NotMqtt => "records left out: not what MQTT allows",

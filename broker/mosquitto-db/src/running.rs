@@ -42,7 +42,14 @@ pub(crate) fn decode<'a>(version: u32, kind: u32, cursor: &mut Cursor<'a>) -> Op
                 (2, 0) | (3.., 4 | 8) => cursor.0 = &[],
                 _ => return None,
             }
-            Chunk::Client(Client { client_id, username: None, last_packet_id, expiry_s: u32::MAX, ends_at_s: None })
+            Chunk::Client(Client {
+                client_id,
+                username: None,
+                has_left_over_username: false,
+                last_packet_id,
+                expiry_s: u32::MAX,
+                ends_at_s: None,
+            })
         }
         _ => return None,
     })

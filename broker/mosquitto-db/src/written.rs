@@ -113,7 +113,14 @@ fn message(source_username: Option<&'static str>, properties: &'static [u8], exp
 }
 
 fn client(username: Option<&'static str>, expiry_s: u32, ends_at_s: Option<u64>) -> Chunk<'static> {
-    Chunk::Client(Client { client_id: "c", username, last_packet_id: 9, expiry_s, ends_at_s })
+    Chunk::Client(Client {
+        client_id: "c",
+        username,
+        has_left_over_username: false,
+        last_packet_id: 9,
+        expiry_s,
+        ends_at_s,
+    })
 }
 
 fn client_message(

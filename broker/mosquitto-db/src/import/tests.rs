@@ -176,3 +176,39 @@ fn the_operations_make_a_store_with_all_of_it() {
     assert_eq!(sessions[0].away.as_ref().and_then(|away| away.ends_at), Some(Instant::from_millis(LATE_MS)));
     assert_eq!((sessions[0].subscriptions.len(), sessions[0].messages.len(), sessions[0].taken.len()), (1, 1, 1));
 }
+
+/// A client as 2.0.11 writes it, with so much of what lies where a user's name was.
+fn client_with_user(id: char, username: &[u8]) -> Vec<u8> {
+    let mut body = b"\0\0\0\0\0\0\0\0\xff\xff\xff\xff\x00\x09\x00\x01\x07\x5b".to_vec();
+    body.extend_from_slice(&(username.len() as u16).to_be_bytes());
+    body.extend_from_slice(b"\0\0\0\0");
+    body.push(id as u8);
+    body.extend_from_slice(username);
+    [b"\0\0\0\x06", &(body.len() as u32).to_be_bytes()[..], &body].concat()
+}
+
+#[test]
+fn no_session_gets_the_user_of_another() {
+    let mut left_over = b"ann\0".to_vec();
+    left_over.resize(0x300, 0xaa);
+    let rows = [
+        ("a", &b"ann"[..], Some("ann")),
+        ("b", &left_over, None),
+        // Its own, or the same again with the length the right way round: nobody can tell.
+        ("c", b"ann", None),
+        // If the one before was a leftover, this would be one as "b" is; it is not, so it is its own.
+        ("d", b"ann", Some("ann")),
+        ("e", &left_over, None),
+        ("f", b"bob", Some("bob")),
+        ("g", b"", None),
+        ("h", b"bob", Some("bob")),
+    ];
+    let chunks: Vec<_> =
+        rows.iter().map(|(id, username, _)| client_with_user(id.chars().next().expect("a name"), username)).collect();
+    let import = import(&file(6, chunks.iter().map(Vec::as_slice)), EARLY_MS);
+    for (session, (id, _, wanted)) in import.sessions.iter().zip(rows) {
+        assert_eq!((&*session.client_id, session.username.as_deref()), (id, wanted));
+    }
+    assert_eq!(import.sessions.len(), rows.len());
+    assert_eq!(import.report.left_out.of(Reason::UserUnclear), 1);
+}
