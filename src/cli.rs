@@ -36,11 +36,8 @@ enum Command {
     Passwd(passwd::PasswdArgs),
     /// Make and show certificates
     Certs(certs_cmd::CertsArgs),
-    /// Make a store of mosquitto's persistence file
     Import(moving::ImportArgs),
-    /// Write what a store holds as JSON lines
     Export(moving::ExportArgs),
-    /// Look at a store, and put it right
     Store(moving::StoreArgs),
     /// Show it working: a broker, and a gateway that plays a recording
     Demo(demo::DemoArgs),

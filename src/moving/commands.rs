@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::{export, import, place};
 use crate::screen;
 
-/// Make a store of mosquitto's persistence file.
+/// Make a store of mosquitto's persistence file
 ///
 /// Sessions with their subscriptions, queued and in-flight messages, and retained messages come over, from the files of
 /// mosquitto 1.4 to 2.1. Stop mosquitto first: it saves when it ends, and what it did since the last save is not in the
@@ -36,7 +36,7 @@ pub(crate) struct ImportArgs {
     config: Option<PathBuf>,
 }
 
-/// Write what a store holds as JSON lines.
+/// Write what a store holds as JSON lines
 ///
 /// A line for each session with its subscriptions, each message that waits or is in flight, and each retained message. The
 /// keys are in docs/moving-in.md. The store is not changed, and a broker may have it open.
@@ -52,7 +52,7 @@ pub(crate) struct ExportArgs {
     output: Option<PathBuf>,
 }
 
-/// Look at a store, and put it right.
+/// Look at a store, and put it right
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]

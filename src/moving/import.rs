@@ -84,6 +84,8 @@ pub(crate) fn import_file(file: &Path, store_dir: &Path, now_ms: u64) -> Result<
     let opened = File::open(&bytes).map_err(|why| ImportError::Refused { file: file.into(), why })?;
     let mut import = Import::of(opened, now_ms, 0);
     let beside = beside(store_dir);
+    // Another import may be at work there.
+    refuse_if_in_use(&beside)?;
     let made = make(&mut import, &beside).and_then(|()| {
         give_to_owner_of(file, &beside);
         put_in_place(&beside, store_dir).map_err(|why| ImportError::Place { store: store_dir.into(), why })
@@ -110,7 +112,6 @@ fn beside(store_dir: &Path) -> PathBuf {
 
 fn make(import: &mut Import, dir: &Path) -> Result<(), ImportError> {
     const COMMIT_BYTES: usize = 1 << 20;
-    refuse_if_in_use(dir)?;
     match fs::remove_dir_all(dir) {
         Err(why) if why.kind() != ErrorKind::NotFound => {
             return Err(ImportError::Place { store: dir.into(), why });
@@ -213,5 +214,110 @@ impl fmt::Display for ImportReport {
             write!(f, "\n{bytes} bytes could not be read; all else came over, and the file is as it was")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// A file of mosquitto 1.4 with one client, "c", subscribed to "a/#".
+    const SAVED: &[u8] = b"\x00\xb5\x00mosquitto db\0\0\0\0\0\0\0\x03\
+        \x00\x06\x00\x00\x00\x0d\x00\x01c\x00\x09\xef\xcd\xab\x68\0\0\0\0\
+        \x00\x05\x00\x00\x00\x09\x00\x01c\x00\x03a/#\x02";
+    const NOW_MS: u64 = 1_700_000_000_000;
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn with(saved: &[u8]) -> Self {
+            let dir = tempfile::tempdir().expect("a folder");
+            fs::write(dir.path().join("m.db"), saved).expect("written");
+            Self(dir)
+        }
+
+        fn store(&self) -> PathBuf {
+            self.0.path().join("nightjar.store")
+        }
+
+        fn first_start(&self) -> Result<Option<ImportReport>, ImportError> {
+            first_start(self.0.path(), "m.db", &self.store(), NOW_MS)
+        }
+
+        fn names(&self) -> BTreeSet<String> {
+            let entries = fs::read_dir(self.0.path()).expect("a folder").flatten();
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        }
+
+        fn sessions(&self) -> usize {
+            broker_store::inspect(&self.store(), 0).expect("a store").recovered.session_count()
+        }
+    }
+
+    #[test]
+    fn at_the_first_start_and_at_no_other_what_mosquitto_saved_is_imported() {
+        let place = Place::with(SAVED);
+        let report = place.first_start().expect("it can be").expect("there is a file").report;
+        assert_eq!((report.sessions, report.subscriptions), (1, 1));
+        assert_eq!(place.sessions(), 1);
+        assert_eq!(fs::read(place.0.path().join("m.db")).expect("it stays"), SAVED);
+        assert!(place.first_start().expect("nothing to do").is_none());
+        assert_eq!(place.names(), ["m.db", "nightjar.store"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn without_a_file_there_is_nothing_to_do() {
+        let place = Place::with(SAVED);
+        fs::remove_file(place.0.path().join("m.db")).expect("it was there");
+        assert!(place.first_start().expect("nothing to do").is_none());
+        assert_eq!(place.names(), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_store_in_which_nothing_was_kept_yet_is_filled() {
+        let place = Place::with(SAVED);
+        drop(Store::open(&place.store(), 0, Options::default()).expect("a store"));
+        assert!(place.first_start().expect("it can be").is_some());
+        assert_eq!(place.sessions(), 1);
+    }
+
+    #[test]
+    fn what_an_import_that_was_interrupted_left_is_cleared_away() {
+        let place = Place::with(SAVED);
+        let beside = beside(&place.store());
+        let (mut half, _, _) = Store::open(&beside, 0, Options::default()).expect("a store");
+        let session = |number, client_id: &str| StoreOp::Session {
+            number: broker_core::SessionNumber(number),
+            client_id: client_id.into(),
+            username: None,
+            expiry_s: 1,
+        };
+        half.commit(vec![session(7, "x"), session(8, "y")], true).expect("the disk takes it");
+        // While it is at work, a second one is refused.
+        assert!(matches!(place.first_start(), Err(ImportError::Store(OpenError::InUse { .. }))));
+        drop(half);
+        let left = broker_store::inspect(&beside, 0).expect("it is left alone");
+        assert_eq!(left.recovered.session_count(), 2);
+        assert!(place.first_start().expect("it can be").is_some());
+        assert_eq!(place.sessions(), 1);
+        assert_eq!(place.names(), ["m.db", "nightjar.store"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_file_that_is_not_mosquittos_is_an_error_and_no_store_is_made() {
+        let place = Place::with(b"something else, and long enough to be looked at");
+        assert!(matches!(place.first_start(), Err(ImportError::Refused { why: Refusal::NotOurs, .. })));
+        assert_eq!(place.names(), ["m.db"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_not_replaced() {
+        let place = Place::with(SAVED);
+        fs::create_dir(place.store()).expect("made");
+        fs::write(place.store().join("letter"), "dear").expect("written");
+        assert!(matches!(place.first_start(), Err(ImportError::Place { .. })));
+        assert_eq!(fs::read(place.store().join("letter")).expect("it stays"), b"dear");
+        assert_eq!(place.names(), ["m.db", "nightjar.store"].map(str::to_owned).into());
     }
 }
