@@ -267,6 +267,20 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_for_whom_the_file_was_for() {
+        let place = Place::with(SAVED);
+        let file = place.0.path().join("m.db");
+        // Only root can give it to another; everybody's own is their own.
+        let _only_root_may = chown(&file, Some(65_534), Some(65_534));
+        let owner = file.metadata().expect("it is there").uid();
+        place.first_start().expect("it can be");
+        let within = fs::read_dir(place.store()).expect("a folder").flatten().map(|entry| entry.path());
+        for path in within.chain([place.store()]) {
+            assert_eq!(path.metadata().expect("it is there").uid(), owner, "{}", path.display());
+        }
+    }
+
+    #[test]
     fn without_a_file_there_is_nothing_to_do() {
         let place = Place::with(SAVED);
         fs::remove_file(place.0.path().join("m.db")).expect("it was there");

@@ -277,6 +277,20 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_one_chunk_in_a_payload_is_not_taken_for_one() {
+        let rows = rows(3);
+        let payload = [rows[6].bytes, b"more"].concat();
+        let mut message =
+            b"\x00\x02\xff\x00\x00\x2b\x07\0\0\0\0\0\0\0\x00\x00\x00\x00\x00\x00\x00\x01a\x01\x00".to_vec();
+        message.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+        message.extend_from_slice(&payload);
+        let bytes = file(3, [&message[..], rows[5].bytes, rows[6].bytes]);
+        let lost = Damage { offset: HEADER_BYTES, bytes: message.len(), harm: Harm::Lost };
+        let wanted = [Piece::Damage(lost), Piece::Chunk(rows[5].wanted.clone()), Piece::Chunk(rows[6].wanted.clone())];
+        assert_eq!(pieces(&bytes), wanted);
+    }
+
+    #[test]
     fn a_chunk_that_is_not_known_is_passed_over() {
         let rows = rows(6);
         let bytes = file(6, [rows[0].bytes, b"\0\0\0\x09\0\0\0\x03abc", rows[6].bytes]);

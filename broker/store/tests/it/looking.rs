@@ -102,6 +102,30 @@ fn a_store_in_use_is_told_as_such_and_read_all_the_same() {
 }
 
 #[test]
+fn of_a_commit_that_was_cut_short_every_byte_is_shown_once() {
+    let dir = folder();
+    let (mut store, _, _) = open(dir.path());
+    store.commit(vec![session(1, "c")], true).expect("the disk takes it");
+    let before = store.disk_bytes();
+    let waiting = |entry| queued(1, entry, message("a", b"x"));
+    store.commit(vec![waiting(1), waiting(2), waiting(3)], true).expect("the disk takes it");
+    drop(store);
+    let log = dir.path().join("0000000001.log");
+    let bytes = fs::read(&log).expect("a file");
+    fs::write(&log, &bytes[..bytes.len() - 1]).expect("written");
+    let entries = dumped(dir.path());
+    let standings: Vec<_> = entries.iter().map(|entry| entry.standing).collect();
+    let wanted = [Standing::Committed, Standing::NotPromised, Standing::NotPromised, Standing::Unreadable];
+    assert_eq!(standings, wanted);
+    let mut at = before;
+    for entry in &entries[1..] {
+        assert_eq!(entry.offset, at, "{entry:?}");
+        at += entry.bytes;
+    }
+    assert_eq!(at, bytes.len() as u64 - 1);
+}
+
+#[test]
 fn a_record_says_whose_it_is_and_what() {
     let dir = folder();
     let (mut store, _, _) = open(dir.path());
