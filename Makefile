@@ -34,7 +34,7 @@ lint:
 # The minutes are the histories'; the planted faults take some more.
 soak:
 	@tools/toolchain
-	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --profile soak -p broker-core --test simulation longer_runs -- --nocapture
+	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --profile soak -p broker-store --test simulation longer_runs -- --nocapture
 	@tools/planted-faults
 
 bench:

@@ -6,8 +6,9 @@
 use std::ops::Range;
 
 use crate::coding::{VERSION, decode};
-use crate::frame::{Piece, Pieces};
+use crate::frame::{FRAME_BYTES, Piece, Pieces};
 use crate::header::{HEADER_BYTES, Header};
+use crate::index::Mark;
 use crate::{CommitError, Store, files};
 
 /// So many bytes are looked through for each that is committed: at least half of the oldest files is of no use any
@@ -42,8 +43,9 @@ impl Store {
             && let Some(range) = cleaning.records.pop()
         {
             left = left.saturating_sub(range.len());
+            let here = Mark::new(cleaning.number, &cleaning.bytes[range.start - FRAME_BYTES..range.end]);
             let Some(record) = decode(cleaning.version, &cleaning.bytes[range], self.clock) else { continue };
-            if let Some(record) = self.index.survivor(record, cleaning.number) {
+            if let Some(record) = self.index.survivor(record, here) {
                 let mark = self.frame(&record);
                 self.index.moved(&record, mark);
             }

@@ -60,6 +60,11 @@ fn set_length(frame: &mut [u8], salt: &Salt, len: u32) {
     frame[4..8].copy_from_slice(&sum);
 }
 
+/// The checksum of the record in a right frame.
+pub(crate) fn record_sum(frame: &[u8]) -> u32 {
+    frame[8..].first_chunk().map_or(0, |sum| u32::from_le_bytes(*sum))
+}
+
 /// What lies in a file, piece by piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {

@@ -2,7 +2,7 @@
 //! tells a record that counts from one that does not, when a file is cleaned away.
 //!
 //! A [`Mark`] has the file at its lowest: a record lies in the file of its mark or, if writing had to begin anew in
-//! another, in a later one.
+//! another, in a later one. An older record with the same key may lie in the marked file then: the checksum tells them apart.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,14 +12,23 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use mqtt::{PacketId, TopicNameBuf};
 
+use crate::frame::record_sum;
 use crate::record::{Body, Record};
 use crate::recovered::remove_of;
 
-/// Where a record lies, and how long it is with its frame.
+/// Where a record lies, how long it is with its frame, and its checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub file: u64,
     pub bytes: u32,
+    sum: u32,
+}
+
+impl Mark {
+    /// Of a record with its frame, in the file of this number.
+    pub(crate) fn new(file: u64, frame: &[u8]) -> Self {
+        Self { file, bytes: frame.len() as u32, sum: record_sum(frame) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -208,14 +217,14 @@ impl Index {
         }
     }
 
-    /// If a record that lies in `file` still counts: how it is to be written to go on counting, when the file goes.
+    /// If a record that lies `here` still counts: how it is to be written to go on counting, when the file goes.
     ///
     /// Of several records in the file with the same key, the last one is to be asked first.
     ///
     /// `SENT` is in none of the answers: it speaks of a message in the same file or in an earlier one, which is
     /// written again as sent.
-    pub(crate) fn survivor(&self, record: Record, file: u64) -> Option<Record> {
-        let lies_here = |mark: &Mark| mark.file <= file;
+    pub(crate) fn survivor(&self, record: Record, here: Mark) -> Option<Record> {
+        let lies_here = |mark: &Mark| mark.file <= here.file && mark.sum == here.sum;
         let session = |number| self.sessions.get(number);
         let counts = match &record {
             Record::Session { number, .. } => session(number).is_some_and(|session| lies_here(&session.mark)),

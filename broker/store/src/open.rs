@@ -96,7 +96,7 @@ pub(crate) fn look(disk: &dyn Disk, clock: Clock) -> Result<Looked, OpenError> {
         let scanned = scan(&bytes, &of_file, counts);
         let mut damaged = scanned.damaged;
         for range in scanned.records {
-            let mark = Mark { file: *number, bytes: (range.len() + FRAME_BYTES) as u32 };
+            let mark = Mark::new(*number, &bytes[range.start - FRAME_BYTES..range.end]);
             match decode(version, &bytes[range.clone()], clock) {
                 Some(record) => replay.apply(record, mark),
                 None => damaged.push(range),

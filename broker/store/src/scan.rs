@@ -93,11 +93,22 @@ fn was_cut(bytes: &[u8], salt: &Salt, open: &[Piece]) -> bool {
     end_is_missing || has_holes(bytes, open)
 }
 
-/// Blocks of a file that were never written are read as zeros.
-fn has_holes(bytes: &[u8], pieces: &[Piece]) -> bool {
+/// Sectors of a file that were never written are read as zeros. Of the first and the last one a commit may have a few
+/// bytes only.
+fn has_holes(bytes: &[u8], commit: &[Piece]) -> bool {
+    const SECTOR_BYTES: usize = 512;
     const ZEROS: [u8; 32] = [0; 32];
-    pieces.iter().any(|piece| match piece {
-        Piece::Damaged(range) => bytes[range.clone()].windows(ZEROS.len()).any(|window| window == ZEROS),
+    let (Some(first), Some(last)) = (commit.first(), commit.last()) else { return false };
+    let (begin, end) = (first.range().start, last.range().end);
+    let was_not_written = |sector: usize| {
+        let sector = begin.max(sector * SECTOR_BYTES)..end.min((sector + 1) * SECTOR_BYTES);
+        bytes[sector].iter().all(|byte| *byte == 0)
+    };
+    commit.iter().any(|piece| match piece {
+        Piece::Damaged(range) => {
+            let mut sectors = range.start / SECTOR_BYTES..range.end.div_ceil(SECTOR_BYTES);
+            sectors.any(was_not_written) || bytes[range.clone()].windows(ZEROS.len()).any(|window| window == ZEROS)
+        }
         Piece::Record { .. } => false,
     })
 }
@@ -161,6 +172,26 @@ mod tests {
         let scanned = scan(&bytes, &salt, None);
         assert_eq!((scanned.records.len(), scanned.damaged.len()), (5, 1));
         assert!(scanned.torn.is_none());
+    }
+
+    #[test]
+    fn a_sector_that_was_not_written_undoes_the_commit_however_few_of_its_bytes_lie_in_it() {
+        let salt = Salt::new(3);
+        let (bytes, begins) = file(20, &salt);
+        for (n, begin) in begins.iter().enumerate().step_by(2) {
+            let end = begin + 64;
+            let boundary = end / 512 * 512;
+            if boundary <= *begin || boundary == end {
+                continue;
+            }
+            for lost in [*begin..boundary, boundary..end] {
+                let mut bytes = bytes[..end].to_vec();
+                bytes[lost.clone()].fill(0);
+                let scanned = scan(&bytes, &salt, None);
+                assert_eq!((scanned.records.len(), scanned.damaged.len()), (n, 0), "without {lost:?}");
+                assert!(scanned.torn.is_some(), "without {lost:?}");
+            }
+        }
     }
 
     #[test]

@@ -218,10 +218,10 @@ impl Store {
     pub(crate) fn frame(&mut self, record: &Record) -> Mark {
         self.last_frame = self.buffer.len();
         let clock = self.clock;
-        let bytes = put(&mut self.buffer, &self.salt, |to| encode(record, clock, to));
+        put(&mut self.buffer, &self.salt, |to| encode(record, clock, to));
         let next = self.files.back().map_or(1, |last| last.number + 1);
         let file = if self.writer.is_some() { next - 1 } else { next };
-        Mark { file, bytes: bytes as u32 }
+        Mark::new(file, &self.buffer[self.last_frame..])
     }
 
     /// Writes what is in the buffer, as one commit.

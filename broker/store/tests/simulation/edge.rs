@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
-use broker_core::{AuthStep, Credentials, EdgeCounts, Event, LinkId, MemoryStore, Outbox, Refusal, StoreOp};
+use broker_core::{AuthStep, Credentials, EdgeCounts, Event, LinkId, Outbox, Refusal, StoreOp};
+use broker_store::Recovered;
 use mqtt::ProtocolVersion;
 
+use crate::kept::Kept;
+use crate::rng::Rng;
 use crate::words::{TOPICS, topic_place};
 
 /// What a client said in its CONNECT, as far as it matters later.
@@ -87,10 +90,10 @@ pub(crate) struct Given {
     promises: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Edge {
     pub lines: Vec<Line>,
-    pub store: MemoryStore,
+    pub kept: Kept,
     /// Commits wait until they are told to come.
     pub commits_wait: bool,
     /// The calls so far, and the last one of which all is committed.
@@ -180,6 +183,22 @@ impl Line {
 }
 
 impl Edge {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            lines: Vec::new(),
+            kept: Kept::new(seed),
+            commits_wait: false,
+            calls: 0,
+            committed: 0,
+            batch: Vec::new(),
+            batches: VecDeque::new(),
+            verdicts: Vec::new(),
+            given: Vec::new(),
+            closed: Vec::new(),
+            expired: Vec::new(),
+        }
+    }
+
     /// A new line; the number of one that is over is used again.
     pub(crate) fn open(&mut self, greeting: Greeting, now: u64) -> LinkId {
         let line = Line {
@@ -266,16 +285,42 @@ impl Edge {
         }
     }
 
-    /// Commits so many of the waiting batches, and dies before anybody is told.
-    pub(crate) fn apply(&mut self, batches: usize) {
-        for _ in 0..batches.min(self.batches.len()) {
-            let Some((call, batch)) = self.batches.pop_front() else { break };
-            for op in batch {
-                self.store.apply(op);
-            }
-            self.committed = call;
+    /// Gives the store so many of the waiting batches, or what it could not keep once more. Nobody is told.
+    fn apply(&mut self, batches: usize) {
+        let batches = batches.min(self.batches.len());
+        if batches == 0 {
+            self.kept.try_again();
         }
-        self.committed = self.batches.front().map_or(self.calls, |(call, _)| call - 1);
+        for (call, batch) in self.batches.drain(..batches) {
+            self.kept.commit(call, batch);
+        }
+        let waiting = self.batches.front().map(|(call, _)| *call);
+        self.committed = self.kept.first_given().or(waiting).map_or(self.calls, |call| call - 1);
+    }
+
+    /// The process dies, perhaps while it commits, and nobody is told what it has committed last. What is found
+    /// afterwards is as if so much had been committed.
+    pub(crate) fn die(&mut self, rng: &mut Rng, is_rotten: bool) -> Recovered {
+        let batches = rng.below(self.batches.len() + 1);
+        self.apply(batches);
+        if rng.one_in(2) && !self.kept.disk.has_failing_syncs() {
+            self.kept.disk.die_after(1 + rng.below(6));
+            self.apply(1);
+        }
+        let (recovered, lost) = self.kept.die(rng, is_rotten);
+        let lost = lost.or(self.batches.front().map(|(call, _)| *call));
+        self.committed = lost.map_or(self.calls, |call| call - 1);
+        recovered
+    }
+
+    /// All is well with the disk, and all is committed.
+    pub(crate) fn heal(&mut self) {
+        self.kept.disk.set_room(None);
+        self.kept.disk.fail_syncs(0);
+        self.commits_wait = false;
+        self.commit(usize::MAX);
+        self.commit(0);
+        assert_eq!(self.committed, self.calls, "a disk that is well takes everything");
     }
 
     pub(crate) fn waiting_batches(&self) -> usize {

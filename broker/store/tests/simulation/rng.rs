@@ -1,6 +1,7 @@
 //! The one source of chance: a seed gives the same history on every machine.
 
 /// SplitMix64.
+#[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
 
 impl Rng {

@@ -11,8 +11,7 @@ use crate::words::{CLIENTS, Message, Size, TOPICS};
 impl History {
     /// All come back, all is heard, nothing is lost any more.
     pub(crate) fn heal(&mut self) {
-        self.edge.commits_wait = false;
-        self.edge.commit(usize::MAX);
+        self.edge.heal();
         self.model.committed(self.edge.committed);
         self.reap_all();
         loop {
@@ -59,6 +58,7 @@ impl History {
             let held: Vec<_> = client.holds.values().filter(|owed| !self.model.given_up.contains(owed)).collect();
             assert!(held.is_empty(), "c{c} still waits for PUBREL of {held:?}");
         }
+        self.edge.kept.check();
         self.check_store();
     }
 
@@ -87,8 +87,9 @@ impl History {
         let left = self.broker.holdings();
         assert!(left.routes <= TOPICS.len(), "{left:?}");
         assert_eq!(left, Holdings { routes: left.routes, ..Holdings::default() }, "what is left when all have gone");
-        assert_eq!(self.edge.store.sessions().count(), 0, "stored sessions");
-        assert_eq!(self.edge.store.retained().count(), 0, "stored retained messages");
+        self.edge.kept.check();
+        assert_eq!(self.edge.kept.wanted.sessions().count(), 0, "stored sessions");
+        assert_eq!(self.edge.kept.wanted.retained().count(), 0, "stored retained messages");
     }
 
     fn heal_one(&mut self, c: usize) {

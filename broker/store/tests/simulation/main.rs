@@ -7,16 +7,18 @@
 //! their own account of what they hear (`client`).
 //!
 //! The number that a failure prints brings the history back, told step by step:
-//! `SEED=17 cargo test -p broker-core --test simulation`.
+//! `SEED=17 cargo test -p broker-store --test simulation`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod checks;
 mod client;
 mod death;
+mod disk;
 mod edge;
 mod end;
 mod hearing;
 mod history;
+mod kept;
 mod lives;
 mod model;
 mod plan;
@@ -89,6 +91,11 @@ fn what_was_acknowledged_outlives_the_process() {
 }
 
 #[test]
+fn what_was_acknowledged_outlives_what_a_disk_does() {
+    histories(Theme::Disk);
+}
+
+#[test]
 fn wills_and_sessions_and_messages_end_when_they_are_to() {
     histories(Theme::Clock);
 }
@@ -149,6 +156,6 @@ struct Told(u64);
 
 impl Drop for Told {
     fn drop(&mut self) {
-        eprintln!("replay: SEED={} cargo test -p broker-core --test simulation", self.0);
+        eprintln!("replay: SEED={} cargo test -p broker-store --test simulation", self.0);
     }
 }

@@ -12,6 +12,8 @@ pub(crate) enum Theme {
     Network,
     /// Commits are late or never come, the process dies.
     Store,
+    /// The disk fills up and fails, power goes, bits change.
+    Disk,
     /// Time passes, runs or jumps: wills, expiry, keep-alives.
     Clock,
     /// Rules and user names change.
@@ -22,8 +24,8 @@ pub(crate) enum Theme {
     Everything,
 }
 
-pub(crate) const THEMES: [Theme; 6] =
-    [Theme::Network, Theme::Store, Theme::Clock, Theme::Rights, Theme::Limits, Theme::Everything];
+pub(crate) const THEMES: [Theme; 7] =
+    [Theme::Network, Theme::Store, Theme::Disk, Theme::Clock, Theme::Rights, Theme::Limits, Theme::Everything];
 
 /// What may happen in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub(crate) enum Step {
     Judge,
     LetCommitsWait,
     Commit,
+    FillDisk,
+    FailSync,
     Die,
     Pass,
     Jump,
@@ -68,6 +72,8 @@ pub(crate) struct Plan {
     pub has_shares: bool,
     /// A client does not always come with the same user name.
     pub changes_users: bool,
+    /// At each death it is looked what a changed bit would do.
+    pub is_rotten: bool,
     weights: Vec<(usize, Step)>,
     total: usize,
 }
@@ -75,7 +81,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of(theme: Theme, rng: &mut Rng) -> Self {
         let mut on = |main: Theme| theme == main || theme == Theme::Everything || rng.one_in(4);
-        let (network, store) = (on(Theme::Network), on(Theme::Store));
+        let (network, store, disk) = (on(Theme::Network), on(Theme::Store), on(Theme::Disk));
         let (clock, rights, limits) = (on(Theme::Clock), on(Theme::Rights), on(Theme::Limits));
         let has_shares = rng.one_in(3);
         let mut settings = Settings {
@@ -106,9 +112,11 @@ impl Plan {
             (some(network, 4), Step::Misbehave),
             (10, Step::Reap),
             (20, Step::Judge),
-            (some(store, 12), Step::LetCommitsWait),
-            (some(store, 15), Step::Commit),
-            (some(store, 4), Step::Die),
+            (some(store || disk, 12), Step::LetCommitsWait),
+            (some(store || disk, 15), Step::Commit),
+            (some(disk, 8), Step::FillDisk),
+            (some(disk, 8), Step::FailSync),
+            (some(store || disk, 4), Step::Die),
             (some(clock, 25) + 2, Step::Pass),
             (some(clock, 4), Step::Jump),
             (some(rights, 6), Step::ChangeRules),
@@ -124,6 +132,7 @@ impl Plan {
             has_rules: rights,
             has_shares,
             changes_users: rights && rng.one_in(2),
+            is_rotten: disk,
             total: weights.iter().map(|(weight, _)| weight).sum(),
             weights,
         }

@@ -57,7 +57,7 @@ impl History {
         }
         Self {
             broker: Broker::new(plan.settings.clone(), model.rights.acl(), 1),
-            edge: Edge::default(),
+            edge: Edge::new(seed),
             rng,
             plan,
             model,
@@ -126,6 +126,11 @@ impl History {
                 self.edge.commit(batches);
                 self.model.committed(self.edge.committed);
             }
+            Step::FillDisk => {
+                let room = self.rng.one_in(2).then(|| self.rng.below(6_000));
+                self.edge.kept.disk.set_room(room);
+            }
+            Step::FailSync => self.edge.kept.disk.fail_syncs(1 + self.rng.below(2)),
             Step::Die => self.die(),
             Step::Pass => {
                 let millis = self.rng.next() % 30_000;

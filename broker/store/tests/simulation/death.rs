@@ -18,8 +18,7 @@ impl History {
             (0..self.rng.below(down + 1)).for_each(|_| self.listen(c));
             self.let_go(c);
         }
-        let batches = self.rng.below(self.edge.waiting_batches() + 1);
-        self.edge.apply(batches);
+        let recovered = self.edge.die(&mut self.rng, self.plan.is_rotten);
         self.model.committed(self.edge.committed);
         self.model.roll_back();
         self.edge.forget_all();
@@ -30,7 +29,7 @@ impl History {
         self.has_died = false;
         self.model.counts = crate::model::Counts::default();
         self.broker = Broker::new(self.plan.settings.clone(), self.model.rights.acl(), self.rng.next());
-        self.broker.restore(Instant::from_millis(self.model.now), &self.edge.store);
+        recovered.restore(&mut self.broker, Instant::from_millis(self.model.now));
         self.edge.calls += 1;
         self.model.call = self.edge.calls;
         for client in 0..CLIENTS {
@@ -50,18 +49,18 @@ impl History {
         for (client, session) in self.model.sessions.iter().enumerate() {
             let Some(session) = session.as_ref().filter(|session| session.is_durable()) else { continue };
             let id = format!("c{client}");
-            let stored = self.edge.store.sessions().find(|(_, stored)| *stored.client_id == *id);
+            let stored = self.edge.kept.wanted.sessions().find(|(_, stored)| *stored.client_id == *id);
             let (_, stored) = stored.unwrap_or_else(|| panic!("the session of {id} was not stored"));
             check_session(&self.model, session, stored);
             count += 1;
         }
-        assert_eq!(self.edge.store.sessions().count(), count, "stored sessions");
+        assert_eq!(self.edge.kept.wanted.sessions().count(), count, "stored sessions");
         self.check_shares();
-        let stored = self.edge.store.retained().map(|(message, _)| message.topic().as_str());
+        let stored = self.edge.kept.wanted.retained().map(|(message, _)| message.topic().as_str());
         let kept = self.model.retained.iter().enumerate().filter(|(_, kept)| kept.is_some());
         let kept: Vec<_> = kept.map(|(topic, _)| TOPICS[topic]).collect();
         assert_eq!(stored.collect::<Vec<_>>(), kept, "retained");
-        for (message, publisher) in self.edge.store.retained() {
+        for (message, publisher) in self.edge.kept.wanted.retained() {
             let kept = self.model.retained[topic_place(message.topic().as_str())];
             assert_eq!(publisher.username.as_deref(), kept.map(|kept| user_name(kept.user)).as_deref(), "{message:?}");
             assert_eq!(number(message.payload()), kept.map(|kept| kept.message), "retained at {:?}", message.topic());
@@ -74,7 +73,7 @@ impl History {
     fn check_shares(&mut self) {
         let mut pool: Vec<_> = self.model.pool.iter().collect();
         let mut held = Vec::new();
-        for (_, stored) in self.edge.store.sessions() {
+        for (_, stored) in self.edge.kept.wanted.sessions() {
             let client: usize = stored.client_id[1..].parse().unwrap();
             for waiting in stored.messages.values().filter(|held| held.sent_as.is_none()) {
                 let Some(group) = waiting.share.as_deref().map(filter_place) else { continue };
