@@ -226,19 +226,20 @@ impl Store {
 
     /// Writes what is in the buffer, as one commit.
     fn flush(&mut self, sync: bool) -> Result<(), CommitError> {
-        if self.buffer.len() > self.written {
+        let told = self.written;
+        if self.buffer.len() > told {
             end_commit(&mut self.buffer, &self.salt, self.last_frame);
             self.is_held_up = true;
             self.begin_file()?;
             let Some(file) = &mut self.writer else { return Ok(()) };
-            file.append(&self.buffer[self.written..]).map_err(|why| self.give_up(why))?;
+            file.append(&self.buffer[told..]).map_err(|why| self.give_up(why, told))?;
             if let Some(last) = self.files.back_mut() {
-                last.bytes += (self.buffer.len() - self.written) as u64;
+                last.bytes += (self.buffer.len() - told) as u64;
             }
             self.written = self.buffer.len();
         }
         if sync {
-            self.sync()?;
+            self.sync_but(told)?;
         }
         self.is_held_up = false;
         Ok(())
@@ -246,12 +247,18 @@ impl Store {
 
     /// What was written is on the disk from now on.
     pub(crate) fn sync(&mut self) -> Result<(), CommitError> {
+        self.sync_but(self.written)
+    }
+
+    /// The same. If it fails, the first `told` of the bytes stay where they are: somebody was told that they outlive the
+    /// process.
+    fn sync_but(&mut self, told: usize) -> Result<(), CommitError> {
         const KEPT_BYTES_MAX: usize = 1 << 20;
         if self.written == 0 {
             return Ok(());
         }
         if let Some(file) = &mut self.writer {
-            file.sync().map_err(|why| self.give_up(why))?;
+            file.sync().map_err(|why| self.give_up(why, told))?;
         }
         self.buffer.drain(..self.written);
         self.buffer.shrink_to(KEPT_BYTES_MAX);
@@ -294,18 +301,17 @@ impl Store {
 
     /// Writing failed, and the next try goes to another file, with all that was not synced: of one that could not be
     /// synced nobody knows what the disk has.
-    fn give_up(&mut self, why: io::Error) -> CommitError {
+    fn give_up(&mut self, why: io::Error, told: usize) -> CommitError {
         self.is_held_up = true;
         let Some(last) = self.files.back_mut() else { return CommitError::new(self.disk.dir(), why) };
-        let (number, whole) = (last.number, last.bytes);
+        let number = last.number;
         last.bytes -= std::mem::take(&mut self.written) as u64;
-        let holds_nothing = last.bytes == HEADER_BYTES as u64;
         if let Some(mut file) = self.writer.take() {
-            // Gives room back. What was written whole stays, in case the process ends before it is written again; that it
-            // does not count, the next file says.
-            let _cut = file.cut(whole);
+            // What was told stays until it is written again; that it does not count then, the next file says.
+            let left = last.bytes + told as u64;
+            let _cut = file.cut(left);
             // Should it come back, it is emptied when its number is used again.
-            if holds_nothing && whole == HEADER_BYTES as u64 && self.disk.remove(&files::name(number)).is_ok() {
+            if left == HEADER_BYTES as u64 && self.disk.remove(&files::name(number)).is_ok() {
                 self.files.pop_back();
             }
         }

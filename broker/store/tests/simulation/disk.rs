@@ -79,6 +79,10 @@ impl SimDisk {
         self.state().room = room;
     }
 
+    pub(crate) fn is_small(&self) -> bool {
+        self.state().room.is_some()
+    }
+
     pub(crate) fn fail_syncs(&self, count: usize) {
         self.state().failing_syncs = count;
     }
