@@ -103,15 +103,21 @@ impl SimDisk {
         if is_power_cut {
             state.lose_names();
             let State { files, rng, .. } = &mut *state;
-            files.iter_mut().for_each(|file| file.lose(rng));
+            for file in files {
+                file.lose(rng);
+            }
         }
     }
 
     /// A bit of one of the store's files is another from now on. `false`: there is none.
     pub(crate) fn flip_a_bit(&self) -> bool {
         let mut state = self.state();
-        let logs: Vec<_> =
-            state.names.iter().filter(|(name, _)| name.ends_with(".log")).map(|(_, file)| *file).collect();
+        let logs: Vec<_> = state
+            .names
+            .iter()
+            .filter(|(name, _)| Path::new(name).extension().is_some_and(|is| is == "log"))
+            .map(|(_, file)| *file)
+            .collect();
         let bytes: usize = logs.iter().map(|file| state.files[*file].bytes.len()).sum();
         if bytes == 0 {
             return false;

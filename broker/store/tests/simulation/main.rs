@@ -41,6 +41,8 @@ struct Sum {
     histories: u64,
     calls: u64,
     deliveries: u64,
+    /// Bits that have changed.
+    rot: u64,
 }
 
 impl Sum {
@@ -53,6 +55,7 @@ impl Sum {
         self.histories += 1;
         self.calls += history.calls;
         self.deliveries += history.deliveries;
+        self.rot += history.edge.kept.tries_of_rot;
         std::mem::forget(told);
     }
 }
@@ -77,6 +80,7 @@ fn histories(theme: Theme) {
     for n in 0..SEEDS {
         sum.go_through(first + n * themes, false);
     }
+    assert!(theme != Theme::Disk || sum.rot > SEEDS, "{} changed bits", sum.rot);
     assert!(sum.deliveries > SEEDS * 10, "histories in which nothing happens: {} deliveries", sum.deliveries);
 }
 
@@ -141,11 +145,11 @@ fn now() -> Instant {
 }
 
 fn tell(sum: &Sum, begun: Instant) {
-    let Sum { histories, calls, deliveries } = sum;
+    let Sum { histories, calls, deliveries, rot } = sum;
     let seconds = begun.elapsed().as_secs_f64();
     let per_second = |count: u64| count as f64 / seconds;
     println!(
-        "{histories} histories in {seconds:.1} s ({:.0} a second), {calls} calls of the broker ({:.0} a second), {deliveries} deliveries",
+        "{histories} histories in {seconds:.1} s ({:.0} a second), {calls} calls of the broker ({:.0} a second), {deliveries} deliveries, {rot} changed bits",
         per_second(*histories),
         per_second(*calls)
     );
