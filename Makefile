@@ -12,7 +12,7 @@ help:
 	@echo 'make run [PORT=1883]   build and start a demonstration: broker, gateway, a recording of real packets'
 	@echo 'make test              every test there is (installs the programs that they speak to)'
 	@echo 'make lint              formatting and clippy alone'
-	@echo 'make soak [SOAK_MINUTES=10] [SOAK_FROM=seed]   histories of the broker core from seeds that make test has not; planted faults'
+	@echo 'make soak [SOAK_MINUTES=10] [SOAK_FROM=seed]   histories of broker core and store from seeds that make test has not; planted faults'
 	@echo 'make bench             compare with mosquitto, write the tables to standard output'
 
 run:

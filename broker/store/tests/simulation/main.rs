@@ -1,10 +1,11 @@
-//! A seed is a history: the real core in an invented world.
+//! A seed is a history: the real core and the real store in an invented world.
 //!
 //! Clients of all versions come, go, take over, publish, subscribe and acknowledge late or twice; bytes are lost with
 //! their connection, sockets clog, commits are late, the process dies, the clock jumps, rules change. Beside the broker
 //! runs a model of what it was told (`model`, `lives`, `hearing`, `shares`); every packet and every counter of the broker
 //! is held against it (`checks`), what the store holds (`death`), what is left at the end (`end`); and the clients keep
-//! their own account of what they hear (`client`).
+//! their own account of what they hear (`client`). The store lies on a disk that loses what was not synced, fills up and
+//! fails (`disk`), and what it gives back is held against what it promised (`kept`).
 //!
 //! The number that a failure prints brings the history back, told step by step:
 //! `SEED=17 cargo test -p broker-store --test simulation`.
