@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     pub held: Vec<u8>,
     /// How many bytes of them wait for the commit that is under way; the rest waits for the next one.
     pub held_now: u32,
+    /// What is held began with CONNACK, and messages wait behind it, too: those that follow have to as well, until nothing is held.
+    pub holds_messages: bool,
     /// Stands in the list of connections with something to write.
     pub is_dirty: bool,
     /// Its password is being verified: nothing more may be handled until then.

@@ -202,6 +202,7 @@ impl Desk {
         }
         if connection.held.is_empty() {
             connection.held = self.spares.take();
+            connection.holds_messages = packet.first() == Some(&CONNACK);
         }
         connection.held.extend_from_slice(packet);
     }
@@ -211,9 +212,10 @@ impl Outbox for Desk {
     fn send(&mut self, link: LinkId, packet: &[u8]) {
         let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
         let is_farewell = packet.first() == Some(&DISCONNECT) && !connection.held.is_empty();
-        if is_farewell || connection.held.first() == Some(&CONNACK) {
+        if is_farewell || (connection.holds_messages && !connection.held.is_empty()) {
             // Nothing may come before CONNACK [3.1.1 MQTT-3.2.0-1, 5.0 MQTT-3.2.0-1], nor after DISCONNECT
-            // [5.0 MQTT-3.14.4-1].
+            // [5.0 MQTT-3.14.4-1]. When CONNACK has left, messages may still wait behind it for the commit after its own:
+            // none may overtake them [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-5].
             return self.hold(link, packet);
         }
         if packet.first().is_some_and(|first| first >> 4 == PUBLISH) {

@@ -242,6 +242,7 @@ impl Reactor {
             out: OutQueue::default(),
             held: Vec::new(),
             held_now: 0,
+            holds_messages: false,
             is_dirty: false,
             is_paused: false,
             is_unheard: false,
