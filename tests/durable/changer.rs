@@ -62,20 +62,21 @@ impl Changer {
         self.heard.clear();
         self.is_looking = true;
         for topic in (0..TOPICS).map(topic).chain([LAST.to_owned()]) {
-            self.publish(&topic, self.looks.to_string().as_bytes());
+            self.publish(QoS::AtLeastOnce, &topic, self.looks.to_string().as_bytes());
         }
     }
 
-    /// The last message of all, for the subscribers.
+    /// The last messages of all, for the subscribers: one of each QoS, since each has an order of its own.
     pub(crate) fn say_end(&mut self) {
-        self.publish(END_TOPIC, b"end");
+        self.publish(QoS::AtLeastOnce, END_TOPIC, b"end");
+        self.publish(QoS::ExactlyOnce, END_TOPIC, b"end");
     }
 
-    fn publish(&mut self, topic: &str, payload: &[u8]) {
+    fn publish(&mut self, qos: QoS, topic: &str, payload: &[u8]) {
         let id = self.own.next_id(|_| false);
         self.own.say(&Packet::Publish(Publish {
             dup: false,
-            qos: QoS::AtLeastOnce,
+            qos,
             retain: false,
             topic: Some(TopicName::new(topic).expect("a topic")),
             packet_id: Some(packet_id(id)),
@@ -162,7 +163,8 @@ impl Client for Changer {
                 self.own.say(&Packet::PubAck(ack(id)));
                 self.take(&publish)?;
             }
-            Packet::PubAck(_) => {}
+            Packet::PubRec(rec) => self.own.say(&Packet::PubRel(ack(rec.packet_id))),
+            Packet::PubAck(_) | Packet::PubComp(_) => {}
             other => panic!("changer: {other:?}"),
         }
         Ok(())

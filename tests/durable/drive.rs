@@ -151,9 +151,7 @@ impl Drive {
         self.talk_until(|drive| drive.publishers.iter().all(Publisher::is_done) && drive.changer.is_done())?;
         self.onlook();
         self.changer.say_end();
-        self.talk_until(|drive| {
-            drive.subscribers.iter().all(|subscriber| subscriber.heard_end) && drive.onlooker.is_none()
-        })?;
+        self.talk_until(|drive| drive.subscribers.iter().all(Subscriber::is_done) && drive.onlooker.is_none())?;
         self.count();
         for subscriber in &mut self.subscribers {
             for (at, publisher) in self.publishers.iter().enumerate() {

@@ -69,13 +69,11 @@ fn is_found(plan: Plan) -> String {
 }
 
 #[test]
-#[ignore = "the appliance keeps nothing yet"]
 fn whatever_was_acknowledged_outlives_kills() {
     holds(Plan { program: Program::Nightjar, ending: Ending::Killed, rounds: kills() });
 }
 
 #[test]
-#[ignore = "the appliance keeps nothing yet"]
 fn whatever_was_acknowledged_outlives_power_cuts() {
     let plan = Plan { program: Program::Nightjar, ending: Ending::PowerCut(Deaf::ToNothing), rounds: kills() };
     let done = holds(plan);
@@ -83,7 +81,6 @@ fn whatever_was_acknowledged_outlives_power_cuts() {
 }
 
 #[test]
-#[ignore = "the appliance keeps nothing yet"]
 fn whatever_was_acknowledged_outlives_an_orderly_end() {
     holds(Plan { program: Program::Nightjar, ending: Ending::Asked, rounds: 5 });
 }
@@ -91,13 +88,11 @@ fn whatever_was_acknowledged_outlives_an_orderly_end() {
 // ---- the driver can fail
 
 #[test]
-#[ignore = "the appliance keeps nothing yet"]
 fn a_missing_sync_of_files_is_found() {
     is_found(Plan { program: Program::Nightjar, ending: Ending::PowerCut(Deaf::To("files")), rounds: KILLS });
 }
 
 #[test]
-#[ignore = "the appliance keeps nothing yet"]
 fn a_missing_sync_of_folders_is_found() {
     is_found(Plan { program: Program::Nightjar, ending: Ending::PowerCut(Deaf::To("folders")), rounds: KILLS });
 }

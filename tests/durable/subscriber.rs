@@ -37,7 +37,8 @@ pub(crate) struct Subscriber {
     /// QoS 2 messages that came and were not released.
     unreleased: BTreeSet<u16>,
     pub is_subscribed: bool,
-    pub heard_end: bool,
+    /// The last message of each QoS.
+    ends: usize,
 }
 
 impl Subscriber {
@@ -51,13 +52,18 @@ impl Subscriber {
             count: 0,
             unreleased: BTreeSet::new(),
             is_subscribed: false,
-            heard_end: false,
+            ends: 0,
         }
     }
 
     /// The last message of `series` that it has heard; 0 for none.
     pub(crate) fn heard(&self, series: Series) -> u64 {
         self.heard.get(&series).copied().unwrap_or(0)
+    }
+
+    /// Everything has come.
+    pub(crate) fn is_done(&self) -> bool {
+        self.ends >= 2
     }
 
     pub(crate) fn wants_to_reconnect(&self) -> bool {
@@ -67,7 +73,7 @@ impl Subscriber {
     fn take(&mut self, publish: &Publish<'_>) -> Result<(), Broken> {
         self.count += 1;
         if publish.topic.is_some_and(|topic| topic.as_str() == END_TOPIC) {
-            self.heard_end = true;
+            self.ends += 1;
             return Ok(());
         }
         let (series, number) = read_payload(publish.payload)?;
