@@ -16,6 +16,7 @@ mod harness;
 mod changer;
 mod client;
 mod drive;
+mod full;
 mod line;
 mod onlooker;
 mod power;

@@ -50,9 +50,19 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it with these variables in its environment and waits until it runs.
     pub(crate) fn start(program: Program, folder: &Folder, environment: &[(String, String)]) -> Self {
+        Self::start_within(&[], program, folder, environment)
+    }
+
+    /// The same, by this command, which becomes the program.
+    pub(crate) fn start_within(
+        within: &[String],
+        program: Program,
+        folder: &Folder,
+        environment: &[(String, String)],
+    ) -> Self {
         // Another process may take a port between our choosing it and the program's binding it.
         for _ in 0..5 {
-            let running = Self::spawn(program, folder, environment);
+            let running = Self::spawn_within(within, program, folder, environment);
             let is_up = |lines: &[String]| lines.iter().any(|line| line.ends_with(" running")).then_some(());
             if running.log.wait(is_up).is_some() {
                 return running;
@@ -65,18 +75,21 @@ impl Running {
 
     /// Starts it and waits for nothing.
     pub(crate) fn spawn(program: Program, folder: &Folder, environment: &[(String, String)]) -> Self {
+        Self::spawn_within(&[], program, folder, environment)
+    }
+
+    fn spawn_within(within: &[String], program: Program, folder: &Folder, environment: &[(String, String)]) -> Self {
         let port = free_port();
         std::fs::create_dir_all(folder.path().join(KEPT)).expect("a folder for what is kept");
         let more = if program == Program::Mosquitto { CONF_MOSQUITTO } else { "" };
         let conf = folder.write("mosquitto.conf", filled(&[CONF, more].concat(), folder, port));
-        let mut command = match program {
-            Program::Nightjar => {
-                let mut command = Command::new(NIGHTJAR);
-                command.arg("run");
-                command
-            }
-            Program::Mosquitto => Command::new(mosquitto()),
+        let whole: &[&str] = match program {
+            Program::Nightjar => &[NIGHTJAR, "run"],
+            Program::Mosquitto => &[mosquitto()],
         };
+        let mut words = within.iter().map(String::as_str).chain(whole.iter().copied());
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words);
         command.arg("-c").arg(conf).envs(environment.iter().cloned());
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|why| panic!("{}: {why}", command.get_program().display()));
