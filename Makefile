@@ -5,6 +5,7 @@
 PORT ?= 1883
 CARGO ?= cargo
 SOAK_MINUTES ?= 10
+SOAK_KILLS ?= 200
 
 .PHONY: run test lint soak bench help
 
@@ -12,7 +13,8 @@ help:
 	@echo 'make run [PORT=1883]   build and start a demonstration: broker, gateway, a recording of real packets'
 	@echo 'make test              every test there is (installs the programs that they speak to)'
 	@echo 'make lint              formatting and clippy alone'
-	@echo 'make soak [SOAK_MINUTES=10] [SOAK_FROM=seed]   histories of broker core and store from seeds that make test has not; planted faults'
+	@echo 'make soak [SOAK_MINUTES=10] [SOAK_FROM=seed]   histories of broker core and store from seeds that make test has not; planted faults;'
+	@echo '     [SOAK_KILLS=200]        and so many kills, and power cuts, of the whole program'
 	@echo 'make bench             compare with mosquitto, write the tables to standard output'
 
 run:
@@ -31,11 +33,13 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
-# The minutes are the histories'; the planted faults take some more.
+# The minutes are the histories'; the planted faults and the kills take some more.
 soak:
 	@tools/toolchain
 	SOAK_MINUTES=$(SOAK_MINUTES) $(CARGO) test --profile soak -p broker-store --test simulation longer_runs -- --nocapture
 	@tools/planted-faults
+	@tools/test-programs
+	KILLS=$(SOAK_KILLS) SEED=$$(date +%s) $(CARGO) test --test durable -- --nocapture --test-threads 1
 
 bench:
 	@tools/toolchain

@@ -119,7 +119,7 @@ impl Talker {
                 Some(ReasonCode::QuotaExceeded) => return number,
                 other => panic!("message {number}: {other:?}"),
             }
-            assert!(number * PAYLOAD_BYTES < 2 * DISK_MIB << 20, "it took twice what the disk holds");
+            assert!(number * PAYLOAD_BYTES < (2 * DISK_MIB) << 20, "it took twice what the disk holds");
         }
     }
 
@@ -153,7 +153,7 @@ fn a_full_disk_refuses_what_is_new_keeps_what_was_taken_and_has_room_again_when_
     drop(away);
     let mut publisher = Talker::connect(broker.port, "publisher", V5, false);
     let refused = publisher.publish_until_refused(1);
-    assert!(refused * PAYLOAD_BYTES > DISK_MIB << 19, "refused at {refused}, before half of the disk was used");
+    assert!(refused * PAYLOAD_BYTES > (DISK_MIB << 20) / 2, "refused at {refused}, before half of the disk was used");
     broker.log.wait_for("the disk of the store is full");
     // Before 5.0 there is no word for it: no PUBACK, and the end of the connection.
     let mut older = Talker::connect(broker.port, "older", V311, false);

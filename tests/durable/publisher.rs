@@ -97,7 +97,7 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(index: usize) -> Self {
-        let version = if index % 2 == 0 { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
+        let version = if index.is_multiple_of(2) { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
         Self {
             own: Own::new(format!("publisher-{index}"), version, true),
             index,

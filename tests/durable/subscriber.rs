@@ -43,7 +43,7 @@ pub(crate) struct Subscriber {
 
 impl Subscriber {
     pub(crate) fn new(index: usize, qos: QoS, habit: Habit) -> Self {
-        let version = if index % 2 == 0 { ProtocolVersion::V5 } else { ProtocolVersion::V311 };
+        let version = if index.is_multiple_of(2) { ProtocolVersion::V5 } else { ProtocolVersion::V311 };
         Self {
             own: Own::new(format!("subscriber-{index}-{habit:?}"), version, true),
             habit,
