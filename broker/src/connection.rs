@@ -25,7 +25,7 @@ pub(crate) struct Connection {
     pub held: Vec<u8>,
     /// How many bytes of them wait for the commit that is under way; the rest waits for the next one.
     pub held_now: u32,
-    /// What is held began with CONNACK, and messages wait behind it, too: those that follow have to as well, until nothing is held.
+    /// CONNACK is held: everything waits behind it, and leaves with it but for what promises something itself.
     pub holds_messages: bool,
     /// Stands in the list of connections with something to write.
     pub is_dirty: bool,

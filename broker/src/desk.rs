@@ -23,6 +23,8 @@ use crate::{STRANGERS_BYTES_MAX, lines};
 const CONNACK: u8 = 0x20;
 /// The first byte of a DISCONNECT.
 const DISCONNECT: u8 = 0xE0;
+/// The first byte of a PINGRESP.
+const PINGRESP: u8 = 0xD0;
 /// The upper half of the first byte of a PUBLISH.
 const PUBLISH: u8 = 3;
 
@@ -188,6 +190,21 @@ impl Desk {
             Some(_) => connection.out.push_reply(free, &mut self.spares),
         }
         connection.held.drain(..count);
+        if std::mem::take(&mut connection.holds_messages) {
+            // Nothing of these promises anything: they waited for CONNACK alone.
+            let rest = std::mem::take(&mut connection.held);
+            let mut at = 0;
+            while let Ok(Some(frame)) = mqtt::next_frame(&rest[at..], 0) {
+                let packet = &rest[at..at + frame.len];
+                let goes = is_sent_at_once(packet);
+                if goes {
+                    connection.out.push(packet, &mut self.spares);
+                } else {
+                    connection.held.extend_from_slice(packet);
+                }
+                at += frame.len;
+            }
+        }
         if connection.held.is_empty() {
             self.spares.give_back(std::mem::take(&mut connection.held));
         }
@@ -208,14 +225,19 @@ impl Desk {
     }
 }
 
+/// Whether it is a message of QoS 0 or 1, or PINGRESP: what the core sends and does not acknowledge with.
+fn is_sent_at_once(packet: &[u8]) -> bool {
+    const QOS_2: u8 = 0b0100;
+    packet.first().is_some_and(|first| *first == PINGRESP || (first >> 4 == PUBLISH && first & QOS_2 == 0))
+}
+
 impl Outbox for Desk {
     fn send(&mut self, link: LinkId, packet: &[u8]) {
         let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
         let is_farewell = packet.first() == Some(&DISCONNECT) && !connection.held.is_empty();
-        if is_farewell || (connection.holds_messages && !connection.held.is_empty()) {
+        if is_farewell || connection.holds_messages {
             // Nothing may come before CONNACK [3.1.1 MQTT-3.2.0-1, 5.0 MQTT-3.2.0-1], nor after DISCONNECT
-            // [5.0 MQTT-3.14.4-1]. When CONNACK has left, messages may still wait behind it for the commit after its own:
-            // none may overtake them [3.1.1 MQTT-4.6.0-6, 5.0 MQTT-4.6.0-5].
+            // [5.0 MQTT-3.14.4-1].
             return self.hold(link, packet);
         }
         if packet.first().is_some_and(|first| first >> 4 == PUBLISH) {

@@ -66,6 +66,9 @@ fn what_was_acknowledged_is_there_after_a_new_start_and_in_its_order() {
             b.expect(&publish(sent_as, &id.to_string()));
             b.say(&[0x40, 2, 0, sent_as as u8]);
         }
+        // The broker has heard the last of them when it answers what comes behind.
+        b.say(b"\xc0\x00");
+        b.expect(b"\xd0\x00");
         running.stop();
 
         // Who has got everything is sent nothing again.
