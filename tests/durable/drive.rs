@@ -69,9 +69,10 @@ pub(crate) fn drive(seed: u64, plan: Plan) -> Result<Done, Broken> {
 struct Drive {
     dice: Dice,
     plan: Plan,
+    /// Before the folder: it must have ended when that is removed.
+    broker: Option<Running>,
     folder: Folder,
     power: Option<Power>,
-    broker: Option<Running>,
     port: u16,
     publishers: Vec<Publisher>,
     subscribers: Vec<Subscriber>,
