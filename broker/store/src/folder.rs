@@ -109,8 +109,14 @@ impl DiskFile for File {
     }
 }
 
-/// Each folder that is made is on the disk with its name: whatever is kept in it would go with it.
+/// The store's own folder is for nobody else; those above it, if they have to be made, are as others are, so that a broker that
+/// gives root away still gets there.
 fn make_dir(dir: &Path) -> io::Result<()> {
+    make_with_parents(dir, 0o700)
+}
+
+/// Each folder that is made is on the disk with its name: whatever is kept in it would go with it.
+fn make_with_parents(dir: &Path, mode: u32) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -119,8 +125,8 @@ fn make_dir(dir: &Path) -> io::Result<()> {
         Some(parent) => parent,
         None => return Ok(()),
     };
-    make_dir(parent)?;
-    match fs::DirBuilder::new().mode(0o700).create(dir) {
+    make_with_parents(parent, 0o755)?;
+    match fs::DirBuilder::new().mode(mode).create(dir) {
         Err(why) if why.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => return Err(why),
         _ => {}
     }

@@ -36,6 +36,8 @@ fn nobody_else_may_read_a_file_of_the_store() {
     open(&store_dir);
     let mode = |path: &std::path::Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(&store_dir), 0o700);
+    assert_eq!(mode(&dir.path().join("a")) & 0o700, 0o700);
+    assert_ne!(mode(&dir.path().join("a")), 0o700, "whom root is given away to must get through");
     let mut kinds = std::collections::BTreeSet::new();
     for entry in fs::read_dir(&store_dir).expect("a folder").flatten() {
         assert_eq!(mode(&entry.path()), 0o600, "{:?}", entry.file_name());
