@@ -151,7 +151,7 @@ impl Publisher {
     }
 
     /// Says again what the broker may not have: messages, and releases, in their first order [3.1.1 MQTT-4.4.0-1,
-    /// MQTT-4.6.0-1].
+    /// 3.1.1 MQTT-4.6.0-1].
     fn say_again(&mut self) {
         for at in self.in_flight.keys().copied().collect::<Vec<_>>() {
             let message = &self.in_flight[&at];
