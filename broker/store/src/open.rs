@@ -42,6 +42,9 @@ pub(crate) struct Looked {
     /// The same, of which a start has told before.
     pub told: Vec<Wrong>,
     pub lost: Vec<Lost>,
+    /// Messages that the last commit let go and that stay, because it is damaged: to be written again, or they would go when
+    /// it is the last no more.
+    pub again: Vec<Record>,
 }
 
 /// What is wrong with one file.
@@ -54,8 +57,9 @@ pub(crate) struct Wrong {
 
 /// Reads, sets aside what is wrong, and says what is to be written about it.
 pub(crate) fn read(disk: &dyn Disk, clock: Clock) -> Result<Read, OpenError> {
-    let Looked { files, salt, index, recovered, wrong, told: _, lost } = look(disk, clock)?;
-    let (damage, mend) = tell(disk, &recovered, &wrong, &lost);
+    let Looked { files, salt, index, recovered, wrong, told: _, lost, again } = look(disk, clock)?;
+    let (damage, mut mend) = tell(disk, &recovered, &wrong, &lost);
+    mend.extend(again);
     Ok(Read { files, salt, index, recovered, damage, mend })
 }
 
@@ -73,6 +77,7 @@ pub(crate) fn look(disk: &dyn Disk, clock: Clock) -> Result<Looked, OpenError> {
     let mut replay = Replay::default();
     let mut wrong = Vec::new();
     let mut kept = VecDeque::new();
+    let mut doubted = Vec::new();
     for (at, number) in numbers.iter().enumerate() {
         if let Some(before) = at.checked_sub(1).and_then(|before| numbers.get(before)) {
             // A folder may hold anything: not one word for each of a billion numbers.
@@ -98,6 +103,13 @@ pub(crate) fn look(disk: &dyn Disk, clock: Clock) -> Result<Looked, OpenError> {
         for range in scanned.records {
             let mark = Mark::new(*number, &bytes[range.start - FRAME_BYTES..range.end]);
             match decode(version, &bytes[range.clone()], clock) {
+                // A write that was cut short may look like this, where sectors hold what was there before: of half a commit
+                // nothing may be lost for it. What was changed later costs a message that comes twice.
+                Some(record)
+                    if record.lets_a_message_go() && scanned.doubtful.is_some_and(|from| from <= range.start) =>
+                {
+                    doubted.push(record);
+                }
                 Some(record) => replay.apply(record, mark),
                 None => damaged.push(range),
             }
@@ -131,9 +143,16 @@ pub(crate) fn look(disk: &dyn Disk, clock: Clock) -> Result<Looked, OpenError> {
         kept.push_back(Kept { number: *number, bytes: scanned.good as u64 });
     }
     let told = std::mem::take(&mut replay.told);
+    let mut again = replay.still(&doubted);
     let (recovered, index, lost) = replay.finish();
+    // Not what is there in part only.
+    again.retain(|record| match record {
+        Record::Queued(number, waiting) => recovered.messages.contains_key(&(*number, waiting.entry)),
+        Record::Taken(number, id, _) => recovered.taken.contains_key(&(*number, *id)),
+        _ => false,
+    });
     let (told, wrong) = wrong.into_iter().partition(|wrong| told.contains(&(wrong.file, wrong.sum())));
-    Ok(Looked { files: kept, salt, index, recovered, wrong, told, lost })
+    Ok(Looked { files: kept, salt, index, recovered, wrong, told, lost, again })
 }
 
 fn read_header(disk: &dyn Disk, number: u64) -> Result<Option<Header>, OpenError> {

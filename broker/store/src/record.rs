@@ -41,6 +41,14 @@ pub(crate) enum Record {
     },
 }
 
+impl Record {
+    /// Whether it lets a message go whose next step, in the same commit, may be lost: routed when it was released, or handed on to
+    /// another session.
+    pub(crate) const fn lets_a_message_go(&self) -> bool {
+        matches!(self, Self::Done(..) | Self::Released(..))
+    }
+}
+
 /// A waiting message without the message itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Waiting {

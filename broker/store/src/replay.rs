@@ -84,6 +84,22 @@ impl Replay {
         }
     }
 
+    /// The messages that `gone` would let go, as they are to be written so that they stay.
+    pub(crate) fn still(&self, gone: &[Record]) -> Vec<Record> {
+        let of = |record: &Record| match record {
+            Record::Done(number, entry) => {
+                let (waiting, _) = self.messages.get(&(*number, *entry))?;
+                Some(Record::Queued(*number, waiting.clone()))
+            }
+            Record::Released(number, id) => {
+                let (taken, _) = self.taken.get(&(*number, *id))?;
+                Some(Record::Taken(*number, *id, taken.clone()))
+            }
+            _ => None,
+        };
+        gone.iter().filter_map(of).collect()
+    }
+
     /// What is there, where it lies, and what is there in part only.
     pub(crate) fn finish(self) -> (Recovered, Index, Vec<Lost>) {
         let mut index = Index::default();

@@ -20,6 +20,8 @@ pub(crate) struct Scanned {
     pub torn: Option<(Vec<Range<usize>>, Range<usize>)>,
     /// As far as it counts.
     pub good: usize,
+    /// Where a commit begins that is damaged and the last: whether it was promised nobody knows.
+    pub doubtful: Option<usize>,
 }
 
 /// `counts`: so many bytes of it do; `None`: nobody knows, for it is the last.
@@ -54,6 +56,9 @@ pub(crate) fn scan(bytes: &[u8], salt: &Salt, counts: Option<u64>) -> Scanned {
             scanned.tear(open);
         } else {
             scanned.take(&open);
+            let last = if open.is_empty() { &closed } else { &open };
+            let is_damaged = last.iter().any(|piece| matches!(piece, Piece::Damaged(_)));
+            scanned.doubtful = last.first().filter(|_| is_damaged).map(|first| first.range().start);
         }
     }
     scanned

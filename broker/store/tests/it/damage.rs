@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use broker_core::{MemoryStore, Publisher, SessionNumber, StoreOp};
+use broker_core::{MemoryStore, Publisher, SessionNumber, StoreOp, StoredTaken};
 use broker_store::{Damage, Harm, Store};
+use mqtt::PacketId;
 
 use crate::invented::{History, Random, State, commit, folder, message, open, queued, session};
 
@@ -299,4 +300,46 @@ fn a_crash_at_any_moment_of_a_commit_leaves_all_of_it_or_nothing() {
         }
     }
     assert!(removed > 20, "files were cleaned away: {removed}");
+}
+
+#[test]
+fn of_a_last_commit_that_is_damaged_no_message_is_let_go_for_another_that_is_lost() {
+    let dir = folder();
+    let (mut store, _, _) = open(dir.path());
+    let (one, two, id) = (SessionNumber(1), SessionNumber(2), PacketId::MIN);
+    let taken = StoredTaken { message: message("t", b"taken"), retain: false };
+    let first = vec![session(1, "one"), session(2, "two"), StoreOp::Taken(one, id, taken.clone())];
+    store.commit(first, true).expect("the disk takes it");
+    store.commit(vec![queued(1, 1, message("t", b"shared"))], true).expect("the disk takes it");
+    // One message is released and routed, another handed on; both go to a second session.
+    let lost = vec![b'x'; 2_000];
+    let moves = vec![
+        StoreOp::Released(one, id),
+        queued(2, 1, message("t", &lost)),
+        StoreOp::Done(one, 1),
+        StoreOp::RetainedGone(message("r", b"").topic().into()),
+        session(3, "three"),
+    ];
+    store.commit(moves, true).expect("the disk takes it");
+    drop(store);
+    let [log] = &logs(dir.path())[..] else { panic!("one file") };
+    let mut bytes = fs::read(log).expect("a file");
+    let at = bytes.windows(lost.len()).position(|window| window == lost).expect("the message");
+    bytes[at..at + 512].fill(b'?');
+    fs::write(log, &bytes).expect("written");
+    let (state, damage) = open_twice(dir.path(), "rubbish in the last commit");
+    assert_eq!(damage.iter().map(|damage| damage.harm).collect::<Vec<_>>(), [Harm::Unreadable]);
+    assert_eq!(state.sessions[&one].taken[&id], taken, "it is released again, and routed");
+    assert_eq!(state.sessions[&one].messages[&1].message.payload(), b"shared");
+    assert_eq!(state.sessions[&two].messages.len(), 0);
+    assert!(state.sessions.contains_key(&SessionNumber(3)), "what is whole counts");
+
+    // What is done with from then on goes, and stays away.
+    let (mut store, _, _) = open(dir.path());
+    store.commit(vec![StoreOp::Done(one, 1), StoreOp::Released(one, id)], true).expect("the disk takes it");
+    store.rewrite().expect("the disk takes it");
+    drop(store);
+    let (_store, recovered, _) = open(dir.path());
+    let state = State::from(recovered);
+    assert!(state.sessions[&one].messages.is_empty() && state.sessions[&one].taken.is_empty());
 }
