@@ -29,7 +29,8 @@ pub(crate) struct Power {
     kept: PathBuf,
     notes: PathBuf,
     /// `RUBBISH=1`: sectors that were not written may hold anything, as on a file system without ordered data. The store
-    /// knows them by their zeros only, and loses messages there; so this is not part of `make test`.
+    /// knows them by their zeros only: it loses no message there, but a message of QoS 2 may come twice, so this is not part
+    /// of `make test`.
     has_rubbish: bool,
     /// For the program's environment.
     pub environment: Vec<(String, String)>,
