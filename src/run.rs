@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker::Handle;
 use broker_conf::{Overrides, Settings};
@@ -98,6 +98,9 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         BAD_CONFIGURATION
     })?;
     extras.broker.apply(&mut appliance.settings);
+    if let Some(micros) = extras.broker.gather_us {
+        appliance.gather = Duration::from_micros(micros);
+    }
     let mut warnings = Vec::new();
     appliance.keeping = setup::keeping(&settings, extras.broker.durability, &mut warnings);
     warn(&warnings);

@@ -56,6 +56,7 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
         connections_max: settings.global_max_connections,
         strangers_max: broker::STRANGERS_MAX,
         keeping: None,
+        gather: broker::GATHER_TIME,
         heap: crate::heap::bytes,
     })
 }

@@ -29,6 +29,19 @@ pub(crate) struct BrokerExtras {
     /// What an acknowledgement promises where `persistence` is on.
     #[serde(deserialize_with = "durability")]
     pub durability: Durability,
+    /// Microseconds that wake-ups may gather where it costs nobody more; 0 for none.
+    #[serde(deserialize_with = "gather")]
+    pub gather_us: Option<u64>,
+}
+
+/// Not so long that anybody notices.
+fn gather<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let most = broker::GATHER_TIME_MAX.as_micros();
+    let micros = u64::deserialize(from)?;
+    if u128::from(micros) > most {
+        return Err(serde::de::Error::custom(format!("broker.gather_us is {most} at most, not {micros}")));
+    }
+    Ok(Some(micros))
 }
 
 /// `strict`, `relaxed`, or `group` and a time in milliseconds.

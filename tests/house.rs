@@ -100,6 +100,7 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         LOGINS_WAITING_PER_NETWORK_MAX LOGINS_WAITING_BYTES_MAX LOGINS_REMEMBERED_MAX LOGIN_REMEMBERED
         KNOCKS_REMEMBERED_MAX KNOCK_QUIET SPARE_BUFFERS_MAX SPARE_BUFFER_BYTES_MAX AUTHENTICATION_DATA_BYTES_MAX
         AUTHENTICATION_STEPS_MAX EXCHANGES_BYTES_MAX UNRELEASED_BYTES_MAX UNKEPT_BYTES_MAX STORE_STALL_MAX
+        GATHER_TIME_MAX GATHER_TIME GATHER_PACKETS_MIN
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));
@@ -136,10 +137,12 @@ impl From<u16> for Value {
 
 impl From<std::time::Duration> for Value {
     fn from(time: std::time::Duration) -> Self {
-        Self(if time.subsec_millis() == 0 {
+        Self(if time.subsec_nanos() == 0 {
             format!("{} s", time.as_secs())
-        } else {
+        } else if time.subsec_millis() > 0 {
             format!("{} ms", time.as_millis())
+        } else {
+            format!("{} µs", time.as_micros())
         })
     }
 }

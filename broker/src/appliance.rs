@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use acl::{Acl, PasswordFile};
 use broker_core::{Broker, Settings, Stats};
@@ -15,6 +15,7 @@ use mio::{Interest, Poll, Waker};
 use slab::Slab;
 
 use crate::desk::Desk;
+use crate::gather::Gather;
 use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
 use crate::listener::{ListenerConfig, Listening, Protection};
@@ -42,6 +43,9 @@ pub struct Appliance {
     pub strangers_max: usize,
     /// Where what must outlive the process is kept; `None`: nothing outlives it.
     pub keeping: Option<Keeping>,
+    /// How long the loop naps where that lets events gather and costs nobody more: [`crate::GATHER_TIME`], or another
+    /// time up to [`crate::GATHER_TIME_MAX`]; 0 for never.
+    pub gather: Duration,
     /// Bytes of memory that the process uses, and the most that it ever used, for `$SYS`.
     pub heap: fn() -> (u64, u64),
 }
@@ -186,6 +190,8 @@ impl Appliance {
             again: Vec::new(),
             lingering: Vec::new(),
             generation: 0,
+            gather: Gather::new(self.gather, started),
+            handled: 0,
             is_stopping: false,
         };
         let thread = std::thread::Builder::new().name("broker".to_owned()).spawn(move || reactor.run())?;

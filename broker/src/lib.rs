@@ -7,6 +7,7 @@ mod appliance;
 mod connection;
 mod desk;
 mod door;
+mod gather;
 mod keeper;
 mod knocks;
 mod limits;

@@ -28,6 +28,15 @@ pub const TLS_READS_MAX: usize = 64;
 /// call forth some more.
 pub const REPLY_BYTES_MAX: usize = 256 * 1024;
 
+/// How long the loop may nap to let events gather, at most: nobody's message waits longer for it.
+pub const GATHER_TIME_MAX: Duration = Duration::from_millis(1);
+
+/// How long it naps unless told otherwise. Longer naps gain little: what is left then is what each read costs.
+pub const GATHER_TIME: Duration = Duration::from_micros(200);
+
+/// Packets that must come in during a nap, or none is taken: below that a message costs more waiting than waking.
+pub const GATHER_PACKETS_MIN: u32 = 8;
+
 /// Connections taken from one listener before others get their turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 

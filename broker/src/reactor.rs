@@ -13,6 +13,7 @@ use crate::appliance::Command;
 use crate::connection::{Connection, Stage};
 use crate::desk::Desk;
 use crate::door::{self, Opening};
+use crate::gather::Gather;
 use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
 use crate::out_queue::OutQueue;
@@ -49,6 +50,9 @@ pub(crate) struct Reactor {
     /// Connections that are over but have bytes to leave, and when patience ends.
     pub lingering: Vec<(Instant, u32, u32)>,
     pub generation: u32,
+    pub gather: Gather,
+    /// Packets that the core was told, since the start.
+    pub handled: u64,
     /// Every connection is over, and no other may begin.
     pub is_stopping: bool,
 }
@@ -62,6 +66,7 @@ impl Reactor {
         self.core.start(now, &mut self.desk);
         self.desk.commit();
         loop {
+            self.nap();
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
@@ -88,6 +93,15 @@ impl Reactor {
                 }
                 return Ok(());
             }
+        }
+    }
+
+    /// Lets a moment's events gather, where that costs nobody anything.
+    fn nap(&mut self) {
+        let has_more = !self.again.is_empty() || self.sockets.iter().any(|socket| socket.has_more);
+        let nap = self.gather.turn(self.desk.now, self.handled);
+        if let Some(nap) = nap.filter(|_| !has_more && !self.is_stopping) {
+            std::thread::sleep(nap);
         }
     }
 
@@ -484,6 +498,7 @@ impl Reactor {
             };
             match decoded {
                 Ok(packet) => {
+                    self.handled += 1;
                     if let Packet::Connect(connect) = &packet {
                         connection.version = connect.version;
                         self.desk.connect_bytes = last_bytes;

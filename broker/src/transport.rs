@@ -102,23 +102,19 @@ impl Transport {
         matches!(self, Self::Tls(tls) if tls.session.wants_write())
     }
 
-    /// Says goodbye as the transport has it. Nothing is waited for.
+    /// Says goodbye as the transport has it. Nothing is waited for: what the socket has taken leaves after it is dropped, too.
     pub(crate) fn close(&mut self) {
         match self {
-            Self::Plain(stream) => drop(stream.shutdown(std::net::Shutdown::Write)),
-            Self::Local(stream) => drop(stream.shutdown(std::net::Shutdown::Write)),
             Self::Tls(tls) => {
                 tls.session.send_close_notify();
                 let _ = tls.flush();
-                let _ = tls.stream.shutdown(std::net::Shutdown::Write);
             }
             Self::Psk(psk) => {
                 if psk.is_open {
                     let _ = psk.stream.shutdown();
                 }
-                let _ = psk.stream.get_ref().shutdown(std::net::Shutdown::Write);
             }
-            Self::Taken => {}
+            Self::Plain(_) | Self::Local(_) | Self::Taken => {}
         }
     }
 }

@@ -41,6 +41,7 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
         connections_max: None,
         strangers_max: broker::STRANGERS_MAX,
         keeping: None,
+        gather: broker::GATHER_TIME,
         heap: || (0, 0),
     };
     adjust(&mut appliance);

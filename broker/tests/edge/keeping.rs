@@ -98,6 +98,7 @@ fn two_brokers_cannot_have_one_store() {
             durability: Durability::Strict,
             autosave: Autosave::AtTheEnd,
         }),
+        gather: broker::GATHER_TIME,
         heap: || (0, 0),
     };
     let refused = another.start().err().expect("it is not started");
