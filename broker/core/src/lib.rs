@@ -16,6 +16,7 @@ mod deliver;
 mod filter_set;
 mod frames;
 mod holdings;
+mod levels;
 mod lifetime;
 mod limits;
 mod link;

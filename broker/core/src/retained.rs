@@ -1,10 +1,10 @@
 //! The last message of each topic that was published with RETAIN: a tree of topic levels, parents before children.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mqtt::{TopicFilter, TopicName};
 
+use crate::levels::Levels;
 use crate::{Instant, Message, Publisher};
 
 /// All retained messages.
@@ -18,7 +18,7 @@ pub(crate) struct Retained {
 
 #[derive(Debug, Default)]
 struct Node {
-    children: BTreeMap<Box<str>, Node>,
+    children: Levels<Node>,
     message: Option<RetainedMessage>,
 }
 
@@ -35,13 +35,7 @@ impl Retained {
     pub(crate) fn set(&mut self, message: Arc<Message>, publisher: Option<Arc<Publisher>>) {
         let mut node = &mut self.root;
         for level in message.topic().as_str().split('/') {
-            if !node.children.contains_key(level) {
-                node.children.insert(level.into(), Node::default());
-            }
-            node = match node.children.get_mut(level) {
-                Some(child) => child,
-                None => return, // was inserted above
-            };
+            node = node.children.get_or_grow(level);
         }
         let bytes = message.kept_bytes();
         let before = node.message.replace(RetainedMessage { message, publisher });
@@ -87,7 +81,7 @@ impl Retained {
 
 impl Node {
     fn level_count(&self) -> usize {
-        self.children.values().map(|child| 1 + child.level_count()).sum()
+        self.children.iter().map(|(_, child)| 1 + child.level_count()).sum()
     }
 
     fn clear<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> Option<RetainedMessage> {
@@ -133,7 +127,7 @@ impl Node {
     }
 
     /// The children that a wildcard stands for: not `$`-topics at the first level [3.1.1 and 5.0 MQTT-4.7.2-1].
-    fn visible(&self, at_root: bool) -> impl Iterator<Item = (&Box<str>, &Node)> {
+    fn visible(&self, at_root: bool) -> impl Iterator<Item = (&str, &Node)> {
         self.children.iter().filter(move |(level, _)| !(at_root && level.starts_with('$')))
     }
 

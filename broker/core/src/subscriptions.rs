@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mqtt::{SubscriptionOptions, TopicFilter, TopicName};
 
+use crate::levels::Levels;
 use crate::shares::Shares;
 
 /// One session's wish for the filter it stands at.
@@ -33,12 +34,21 @@ pub(crate) struct SubscriptionTree {
 
 #[derive(Debug, Default)]
 struct Node {
-    children: BTreeMap<Box<str>, Node>,
-    /// By session: a filter that every client has must not make each of them look through all the others.
-    subscribers: Vec<Subscriber>,
+    children: Levels<Node>,
+    subscribers: Subscribers,
     /// The groups that share this filter, by Share Name.
     #[allow(clippy::box_collection)] // a pointer for the many that have none
     groups: Option<Box<BTreeMap<Box<str>, u32>>>,
+}
+
+/// Those who have a filter. Most filters have one subscriber: it needs no list.
+#[derive(Debug, Default)]
+enum Subscribers {
+    #[default]
+    None,
+    One(Subscriber),
+    /// By session: a filter that every client has must not make each of them look through all the others.
+    More(Vec<Subscriber>),
 }
 
 /// What a topic finds in the tree.
@@ -59,7 +69,7 @@ impl SubscriptionTree {
     /// Adds or replaces; `true` if the session did not have this filter.
     pub(crate) fn insert(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) -> bool {
         let (share_name, inner) = unshared(filter);
-        let Some(node) = self.root.grow(inner) else { return false };
+        let node = inner.as_str().split('/').fold(&mut self.root, |node, level| node.children.get_or_grow(level));
         if let Some(name) = share_name {
             let groups = node.groups.get_or_insert_default();
             let group = match groups.get(name) {
@@ -72,21 +82,9 @@ impl SubscriptionTree {
             };
             return self.shares.join(group, subscriber);
         }
-        match place_of(&node.subscribers, subscriber.session) {
-            Ok(at) => {
-                node.subscribers[at] = subscriber;
-                false
-            }
-            Err(at) => {
-                // Most filters have one subscriber: a Vec would begin with room for four.
-                if node.subscribers.is_empty() {
-                    node.subscribers.reserve_exact(1);
-                }
-                node.subscribers.insert(at, subscriber);
-                self.count += 1;
-                true
-            }
-        }
+        let is_new = node.subscribers.insert(subscriber);
+        self.count += usize::from(is_new);
+        is_new
     }
 
     /// Takes out; `true` if it was there. Levels that nobody needs any more go with it.
@@ -138,22 +136,51 @@ struct Leaving<'a> {
     share_name: Option<&'a str>,
 }
 
-impl Node {
-    fn level_count(&self) -> usize {
-        self.children.values().map(|child| 1 + child.level_count()).sum()
+impl Subscribers {
+    fn as_slice(&self) -> &[Subscriber] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::More(more) => more,
+        }
     }
 
-    /// The node of `filter`, made if it is not there.
-    fn grow(&mut self, filter: TopicFilter<'_>) -> Option<&mut Self> {
-        let mut node = self;
-        for level in filter.as_str().split('/') {
-            // Looked up first: an entry would need a level of its own even where there is one.
-            if !node.children.contains_key(level) {
-                node.children.insert(level.into(), Self::default());
-            }
-            node = node.children.get_mut(level)?;
+    /// Adds or replaces; `true` if the session was not among them.
+    fn insert(&mut self, subscriber: Subscriber) -> bool {
+        let place = place_of(self.as_slice(), subscriber.session);
+        match (&mut *self, place) {
+            (Self::None, _) => *self = Self::One(subscriber),
+            (Self::One(one), Ok(_)) => *one = subscriber,
+            (Self::One(one), Err(0)) => *self = Self::More(vec![subscriber, *one]),
+            (Self::One(one), Err(_)) => *self = Self::More(vec![*one, subscriber]),
+            (Self::More(more), Ok(at)) => more[at] = subscriber,
+            (Self::More(more), Err(at)) => more.insert(at, subscriber),
         }
-        Some(node)
+        place.is_err()
+    }
+
+    /// Takes out; `true` if the session was among them.
+    fn remove(&mut self, session: u32) -> bool {
+        let Ok(at) = place_of(self.as_slice(), session) else { return false };
+        match self {
+            Self::More(more) => {
+                more.remove(at);
+                if more.len() < more.capacity() / 4 {
+                    more.shrink_to(more.len() * 2);
+                }
+                if let [one] = more[..] {
+                    *self = Self::One(one);
+                }
+            }
+            Self::None | Self::One(_) => *self = Self::None,
+        }
+        true
+    }
+}
+
+impl Node {
+    fn level_count(&self) -> usize {
+        self.children.iter().map(|(_, child)| 1 + child.level_count()).sum()
     }
 
     fn remove<'a>(
@@ -165,17 +192,14 @@ impl Node {
         let Some(level) = levels.next() else { return self.take_out(leaving, shares) };
         let Some(child) = self.children.get_mut(level) else { return false };
         let removed = child.remove(levels, leaving, shares);
-        if child.children.is_empty() && child.subscribers.is_empty() && child.groups.is_none() {
+        if child.children.is_empty() && child.subscribers.as_slice().is_empty() && child.groups.is_none() {
             self.children.remove(level);
         }
         removed
     }
 
     fn take_out(&mut self, Leaving { session, share_name }: Leaving<'_>, shares: &mut Shares) -> bool {
-        let Some(name) = share_name else {
-            let place = place_of(&self.subscribers, session);
-            return place.map(|at| self.subscribers.remove(at)).is_ok();
-        };
+        let Some(name) = share_name else { return self.subscribers.remove(session) };
         let Some(groups) = &mut self.groups else { return false };
         let Some(group) = groups.get(name).copied() else { return false };
         let had = shares.leave(group, session);
@@ -210,7 +234,7 @@ impl Node {
     }
 
     fn give(&self, found: &mut impl FnMut(Found)) {
-        self.subscribers.iter().copied().map(Found::One).for_each(&mut *found);
+        self.subscribers.as_slice().iter().copied().map(Found::One).for_each(&mut *found);
         let groups = self.groups.iter().flat_map(|groups| groups.values());
         groups.copied().map(Found::Group).for_each(found);
     }
