@@ -18,7 +18,7 @@ pub const ROUTES_MAX: usize = 16_384;
 /// Twice this is held (the topic, and the key by which it is found).
 pub const ROUTED_TOPIC_BYTES_MAX: usize = 8 << 20;
 
-/// Subscribers remembered for all topics together (16 bytes each): without it, memory would be as large as the number
+/// Subscribers remembered for all topics together (12 bytes each): without it, memory would be as large as the number
 /// of topics times the number of clients that subscribe to `#`.
 pub const ROUTED_SUBSCRIBERS_MAX: usize = 1 << 20;
 
