@@ -351,6 +351,7 @@ fn core_settings(settings: &Settings) -> broker_core::Settings {
         persistent_client_expiration_s: settings.persistent_client_expiration_s,
         retained_bytes_max: memory_bytes().map_or(broker_core::RETAINED_BYTES_MAX, |all| all / 4),
         subscribed_bytes_per_session_max: broker_core::SUBSCRIBED_BYTES_PER_SESSION_MAX,
+        backlogs_bytes_max: memory_bytes().map_or(broker_core::BACKLOGS_BYTES_MAX, |all| all / 8),
         reason_strings: false,
         listeners: settings.listeners.iter().map(listener_settings).collect(),
     }

@@ -11,7 +11,7 @@ use crate::session::{InFlight, Online, Outgoing, Queued, Session};
 use crate::store::StoredMessage;
 use crate::tally::Tally;
 use crate::wanted::{Identifiers, Wanted};
-use crate::{BACKLOG_BYTES_MAX, Broker, Event, Instant, Outbox, Settings, Stats, StoreOp};
+use crate::{Broker, DropCause, Event, Instant, Outbox, Settings, Stats, StoreOp};
 
 /// Brings messages to one session after the other; holds what they share.
 pub(crate) struct Courier<'a> {
@@ -65,7 +65,7 @@ impl Courier<'_> {
             && outgoing.queue.is_empty()
             && outgoing.has_window(on.window, self.settings.max_inflight_bytes)
         {
-            if out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX {
+            if self.has_room(on, out) {
                 return self.send_tracked(session, on, queued, out);
             }
             // No acknowledgement may be on its way that would bring it out of the queue.
@@ -81,10 +81,10 @@ impl Courier<'_> {
         }
         let outgoing = session.outgoing.get_or_insert_default();
         if self.is_full(outgoing) {
-            self.stats.publishes_dropped += 1;
             if !std::mem::replace(&mut outgoing.told_full, true) {
                 out.tell(Event::QueueFull { client_id: &session.client_id });
             }
+            self.dropped(session, DropCause::Queue, out);
             return false;
         }
         let outlasts = queued.qos > QoS::AtMostOnce || self.settings.queue_qos0_messages;
@@ -134,13 +134,30 @@ impl Courier<'_> {
         if session.aliases.is_some() || (!identifiers.is_empty() && on.version.is_v5()) {
             return self.send_own_qos0(session, on, item, retain, identifiers, out);
         }
-        let room = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX;
+        if !self.has_room(on, out) {
+            return self.dropped(session, DropCause::Socket, out);
+        }
         match self.frames.shared(item, on.version, QoS::AtMostOnce, retain, None, self.now) {
-            Some(frame) if room && on.takes(frame) => {
+            Some(frame) if on.takes(frame) => {
                 self.stats.sent_publish(item.payload);
                 out.send(on.link, frame);
             }
-            _ => self.stats.publishes_dropped += 1,
+            _ => self.dropped(session, DropCause::Size, out),
+        }
+    }
+
+    /// Whether more may be said to a client: not much waits in front of its socket, measured by what waits in front of
+    /// all of them. One with nothing waiting has always room.
+    #[inline]
+    fn has_room(&self, on: Online, out: &impl Outbox) -> bool {
+        out.backlog_bytes(on.link) <= self.settings.backlog_bytes_max(out.backlogs_bytes())
+    }
+
+    #[cold]
+    fn dropped(&mut self, session: &Session, why: DropCause, out: &mut impl Outbox) {
+        self.stats.dropped(why);
+        if let Some(on) = session.on {
+            out.tell(Event::Dropped { link: on.link, client_id: &session.client_id, why });
         }
     }
 
@@ -157,14 +174,16 @@ impl Courier<'_> {
     ) {
         let alias = session.aliases.as_deref().map_or(Alias::None, |aliases| aliases.of(item.topic));
         let shape = shape(on, QoS::AtMostOnce, retain, identifiers, alias);
-        let room = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX;
+        if !self.has_room(on, out) {
+            return self.dropped(session, DropCause::Socket, out);
+        }
         match self.frames.get(item, shape, None, self.now) {
-            Some(frame) if room && on.takes(frame) => {
+            Some(frame) if on.takes(frame) => {
                 self.stats.sent_publish(item.payload);
                 out.send(on.link, frame);
                 introduced(&mut session.aliases, item, alias);
             }
-            _ => self.stats.publishes_dropped += 1,
+            _ => self.dropped(session, DropCause::Size, out),
         }
     }
 
@@ -182,7 +201,7 @@ impl Courier<'_> {
         let frame = self.frames.get(&queued.message.item(), shape, Some(id), self.now);
         let Some(frame) = frame.filter(|frame| on.takes(frame)) else {
             // Too large for this client: it is skipped, as if it had been delivered [5.0 MQTT-3.1.2-25].
-            self.stats.publishes_dropped += 1;
+            self.dropped(session, DropCause::Size, out);
             done(session, &queued, out);
             return false;
         };
@@ -214,7 +233,7 @@ impl Courier<'_> {
             if next.is_none() && outgoing.to_repeat == 0 {
                 return;
             }
-            if out.backlog_bytes(on.link) > BACKLOG_BYTES_MAX {
+            if !self.has_room(on, out) {
                 out.tell_when_drained(on.link);
                 return;
             }
@@ -256,7 +275,8 @@ impl Courier<'_> {
         let Some(outgoing) = session.outgoing.as_deref_mut().filter(|outgoing| outgoing.queued_qos0 > 0) else {
             return;
         };
-        let mut room = BACKLOG_BYTES_MAX.saturating_sub(out.backlog_bytes(on.link));
+        let mut room = self.settings.backlog_bytes_max(out.backlogs_bytes());
+        room = room.saturating_sub(out.backlog_bytes(on.link));
         let taken = outgoing.take_waiting(|queued| {
             let goes = queued.qos == QoS::AtMostOnce && room > 0;
             if goes {
@@ -308,7 +328,7 @@ impl Courier<'_> {
             hand_over(on, held.queued.qos, is_stored, &packet, out);
         } else if let Some(held) = outgoing.take_in_flight(place) {
             // This connection takes less than the one before: the message must not stand in the window for ever.
-            self.stats.publishes_dropped += 1;
+            self.dropped(session, DropCause::Size, out);
             done(session, &held.queued, out);
         }
     }

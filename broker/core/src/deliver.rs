@@ -11,7 +11,7 @@ use crate::routes::{Audience, SharedRoute};
 use crate::session::InFlight;
 use crate::subscriptions::{Found, Subscriber};
 use crate::wanted::Wanted;
-use crate::{Broker, Event, Instant, Outbox, StoreOp};
+use crate::{Broker, DropCause, Event, Instant, Outbox, StoreOp};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +43,7 @@ impl Broker {
             reach.kept |= self.retain(item, from, &mut message, out);
         }
         let audience = self.audience(place);
+        self.work += (audience.each.len() + audience.groups.len()) as u64 * (1 + item.payload.len() as u64 / 1024);
         self.frames.begin();
         reach.wanted = !audience.each.is_empty() || !audience.groups.is_empty();
         let mine = |to: &Subscriber| to.options.no_local && from == Some(to.session);
@@ -70,7 +71,7 @@ impl Broker {
 
     /// Who gets the messages of the topic at `place`.
     pub(crate) fn audience(&mut self, place: usize) -> Arc<Audience> {
-        let Self { routes, subscriptions, sessions, acl, settings, .. } = self;
+        let Self { routes, subscriptions, sessions, acl, settings, work, .. } = self;
         routes.audience(place, |topic| {
             let may = |subscriber: &Subscriber| {
                 let session = &sessions[subscriber.session as usize];
@@ -89,7 +90,9 @@ impl Broker {
             if !settings.allow_duplicate_messages {
                 each.sort_by_key(|to| to.session);
             }
-            Audience { each: each.into(), groups: groups.into() }
+            let made = Audience { each: each.into(), groups: groups.into() };
+            *work += 1 + made.size() as u64;
+            made
         })
     }
 
@@ -150,7 +153,9 @@ impl Broker {
     pub(crate) fn pump(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Self { settings, stats, frames, kept, .. } = self;
+        let before = stats.publishes_sent;
         Courier { now, settings, stats, frames, kept }.pump(session, out);
+        self.work += self.stats.publishes_sent - before;
     }
 
     /// A session that was there is connected again: what was in flight comes again, then what waits.
@@ -183,7 +188,7 @@ impl Broker {
             }
         }
         for queued in outgoing.take_waiting(|queued| acl.may_receive(client, queued.message.topic()).is_none()) {
-            stats.publishes_dropped += 1;
+            stats.dropped(DropCause::Rules);
             done(session, &queued, out);
         }
         session.outgoing = Some(outgoing);

@@ -50,7 +50,7 @@ pub use link::{Door, Trust};
 pub use message::Message;
 pub use outbox::{ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal};
 pub use settings::{ListenerSettings, Settings, VersionSet};
-pub use stats::Stats;
+pub use stats::{DropCause, Stats};
 pub use store::{
     MemoryStore, Publisher, SessionNumber, StoreOp, StoredAway, StoredMessage, StoredSession, StoredSubscription,
     StoredTaken, StoredWill,

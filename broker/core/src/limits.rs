@@ -10,6 +10,15 @@ use std::time::Duration;
 /// in the session's queue. One slow subscriber may hold this much, however fast the publishers are.
 pub const BACKLOG_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes that may wait in front of all sockets together, where the edge sets nothing else (the appliance sets an eighth of
+/// the machine's memory): a thousand clients that do not read must not add up to the machine. Nobody waits for this to be
+/// reached: one socket has [`BACKLOG_BYTES_MAX`] or a sixteenth of what is still free, whichever is less, so the more
+/// there are who do not read, the less each of them holds, and there is always room for one who does.
+pub const BACKLOGS_BYTES_MAX: usize = 1 << 30;
+
+/// See [`BACKLOGS_BYTES_MAX`].
+pub(crate) const BACKLOG_SHARE: usize = 16;
+
 /// Topics whose subscribers are remembered. Publishers repeat their topics; one who never does
 /// must not make the cache grow without end. Past this it is emptied and fills again.
 pub const ROUTES_MAX: usize = 16_384;

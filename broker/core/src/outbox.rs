@@ -4,7 +4,7 @@ use std::fmt;
 
 use mqtt::{DecodeFault, ProtocolVersion, QoS};
 
-use crate::{AuthStep, StoreOp};
+use crate::{AuthStep, DropCause, StoreOp};
 
 /// One connection, numbered by the edge. The edge may use a number again once the core was told
 /// [`crate::Broker::closed`] or has said [`Outbox::close`].
@@ -26,6 +26,11 @@ pub trait Outbox {
 
     /// Bytes given for `link` that its socket has not taken.
     fn backlog_bytes(&self, link: LinkId) -> usize;
+
+    /// The same for all links together.
+    fn backlogs_bytes(&self) -> usize {
+        0
+    }
 
     /// Asks for one call of [`crate::Broker::drained`] when the backlog of `link` is gone.
     fn tell_when_drained(&mut self, link: LinkId);
@@ -68,6 +73,14 @@ pub struct EdgeCounts {
     pub waiting_packets: u64,
     /// Bytes that wait for their sockets.
     pub waiting_bytes: u64,
+    /// Connections whose sockets have not taken all that waits for them.
+    pub behind: u64,
+    /// Connections closed because their sockets took nothing for too long.
+    pub stalled: u64,
+    /// How often a connection had said more than is dealt with in one turn, and waited until others had theirs.
+    pub turns_cut: u64,
+    /// How often a connection was not read from because it did not read its answers.
+    pub unheard: u64,
     /// Bytes of memory in use.
     pub heap_bytes: u64,
     /// The most that were ever in use.
@@ -158,6 +171,15 @@ pub enum Event<'a> {
         /// Whose.
         client_id: &'a str,
     },
+    /// A message did not reach a client that is connected: told for each, so the edge is to add them up.
+    Dropped {
+        /// Its link.
+        link: LinkId,
+        /// Whose.
+        client_id: &'a str,
+        /// Why.
+        why: DropCause,
+    },
     /// A message was not retained because those that are take so much memory.
     RetainedFull {
         /// As much as they may.
@@ -242,6 +264,9 @@ pub enum End {
     /// The same Client Identifier came in again.
     #[error("session taken over")]
     TakenOver,
+    /// Its socket took nothing of what waited for it for too long.
+    #[error("it reads nothing")]
+    Stalled,
     /// The broker stops.
     #[error("broker shutting down")]
     Shutdown,

@@ -10,7 +10,7 @@ use crate::link::LastRoute;
 use crate::message::{Item, Message};
 use crate::subscriptions::Subscriber;
 use crate::taken::Taken;
-use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, StoreOp, StoredTaken, TOPIC_LEVELS_MAX};
+use crate::{Broker, ClientFault, DropCause, Event, Instant, LinkId, Outbox, StoreOp, StoredTaken, TOPIC_LEVELS_MAX};
 
 impl Broker {
     pub(crate) fn on_publish(
@@ -109,19 +109,19 @@ impl Broker {
         };
         let limit = self.settings.message_size_limit;
         if limit > 0 && publish.payload.len() > limit as usize {
-            self.stats.publishes_dropped += 1;
+            self.stats.dropped(DropCause::Refused);
             return Ok(Err(ReasonCode::ImplementationSpecificError));
         }
         if publish.retain && !publish.payload.is_empty() && self.is_retained_full(topic, publish.payload.len(), out) {
-            self.stats.publishes_dropped += 1;
+            self.stats.dropped(DropCause::Refused);
             return Ok(Err(ReasonCode::QuotaExceeded));
         }
         if publish.qos == QoS::ExactlyOnce && !self.sessions[key as usize].taken.has_room(publish.payload.len()) {
-            self.stats.publishes_dropped += 1;
+            self.stats.dropped(DropCause::Refused);
             return self.has_no_room(link, publish.qos, ClientFault::Unreleased);
         }
         if self.store_is_full && self.would_be_kept(key, publish, place) {
-            self.stats.publishes_dropped += 1;
+            self.stats.dropped(DropCause::Refused);
             return self.has_no_room(link, publish.qos, ClientFault::StoreFull);
         }
         Ok(Ok(grant))

@@ -51,7 +51,7 @@ pub(crate) struct SharedRoute {
 }
 
 impl Audience {
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.each.len() + self.groups.iter().map(|group| 1 + group.members.len()).sum::<usize>()
     }
 }

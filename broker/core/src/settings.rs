@@ -2,6 +2,9 @@
 
 use mqtt::{ProtocolVersion, QoS};
 
+use crate::BACKLOG_BYTES_MAX;
+use crate::limits::BACKLOG_SHARE;
+
 /// Limits and choices of the whole broker; the names are mosquitto's options.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -38,10 +41,21 @@ pub struct Settings {
     /// Memory for the subscriptions of one session, as [`crate::SUBSCRIBED_BYTES_PER_SESSION_MAX`] says; one more is
     /// refused.
     pub subscribed_bytes_per_session_max: usize,
+    /// Bytes in front of all sockets together, as [`crate::BACKLOGS_BYTES_MAX`] says.
+    pub backlogs_bytes_max: usize,
     /// Say in words, too, why something was refused, to 5.0 clients that take it. mosquitto does not.
     pub reason_strings: bool,
     /// Each listener, in the order the edge numbers them.
     pub listeners: Vec<ListenerSettings>,
+}
+
+impl Settings {
+    /// Bytes that may wait in front of one socket while so many wait in front of all of them.
+    #[inline]
+    pub(crate) fn backlog_bytes_max(&self, backlogs_bytes: usize) -> usize {
+        let free = self.backlogs_bytes_max.saturating_sub(backlogs_bytes);
+        (free / BACKLOG_SHARE).min(BACKLOG_BYTES_MAX)
+    }
 }
 
 impl Default for Settings {
@@ -63,6 +77,7 @@ impl Default for Settings {
             persistent_client_expiration_s: None,
             retained_bytes_max: crate::RETAINED_BYTES_MAX,
             subscribed_bytes_per_session_max: crate::SUBSCRIBED_BYTES_PER_SESSION_MAX,
+            backlogs_bytes_max: crate::BACKLOGS_BYTES_MAX,
             reason_strings: false,
             listeners: vec![ListenerSettings::default()],
         }

@@ -12,7 +12,7 @@ use crate::session::{Outgoing, Queued, Session};
 use crate::shares::Fitness;
 use crate::subscriptions::Subscriber;
 use crate::wanted::Wanted;
-use crate::{BACKLOG_BYTES_MAX, Broker, Instant, Outbox, Settings};
+use crate::{Broker, DropCause, Instant, Outbox, Settings};
 
 impl Broker {
     /// Gives a message to one member of a group. `true` if the store was told.
@@ -30,7 +30,8 @@ impl Broker {
             fitness(&sessions[member.session as usize], member, item.qos, settings, out)
         });
         let Some(chosen) = chosen else {
-            self.stats.publishes_dropped += 1;
+            // All of them are away, and QoS 0 waits for nobody.
+            self.stats.dropped(DropCause::Queue);
             return false;
         };
         let filter = self.subscriptions.shares.filter(shared.group).cloned();
@@ -100,7 +101,7 @@ fn fitness(session: &Session, member: &Subscriber, qos: QoS, settings: &Settings
         let is_kept = qos > QoS::AtMostOnce || settings.queue_qos0_messages;
         return if is_kept { Fitness::Away } else { Fitness::Unfit };
     };
-    let is_ready = out.backlog_bytes(on.link) <= BACKLOG_BYTES_MAX
+    let is_ready = out.backlog_bytes(on.link) <= settings.backlog_bytes_max(out.backlogs_bytes())
         && session.outgoing.as_deref().is_none_or(|outgoing| {
             outgoing.queue.is_empty()
                 && (qos == QoS::AtMostOnce || outgoing.has_window(on.window, settings.max_inflight_bytes))

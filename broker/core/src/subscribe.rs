@@ -14,7 +14,10 @@ use crate::session::Queued;
 use crate::store::StoredSubscription;
 use crate::subscriptions::Subscriber;
 use crate::wanted::Identifiers;
-use crate::{Broker, ClientFault, Event, Instant, LinkId, Outbox, RETAINED_QUEUED_MAX, StoreOp};
+use crate::{Broker, ClientFault, DropCause, Event, Instant, LinkId, Outbox, RETAINED_QUEUED_MAX, StoreOp};
+
+/// What a filter costs that comes or goes, in steps of [`Broker::work`].
+const FILTER_STEPS: u64 = 8;
 
 impl Broker {
     pub(crate) fn on_subscribe(
@@ -31,6 +34,7 @@ impl Broker {
         let mut promises = false;
         for (filter, options) in subscribe.filters {
             check_levels(filter)?;
+            self.work += FILTER_STEPS;
             // Who shares a message cannot ask not to get his own [5.0 MQTT-3.8.3-4].
             if options.no_local && filter.shared().is_some() {
                 return Err(ClientFault::Unexpected("a shared subscription with No Local"));
@@ -149,12 +153,13 @@ impl Broker {
         options: SubscriptionOptions,
         identifier: u32,
     ) {
-        let Self { sessions, retained, acl, stats, settings, .. } = self;
+        let Self { sessions, retained, acl, stats, settings, work, .. } = self;
         let session = &mut sessions[key as usize];
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
         let outlasts = session.expiry.is_durable();
         let held = &mut session.outgoing;
         retained.matches(filter, now, &mut |RetainedMessage { message, publisher }| {
+            *work += 1;
             if acl.may_receive(client, message.topic()).is_none() {
                 return;
             }
@@ -164,7 +169,7 @@ impl Broker {
             }
             let outgoing = held.get_or_insert_default();
             if outgoing.queued_retained >= RETAINED_QUEUED_MAX {
-                stats.publishes_dropped += 1;
+                stats.dropped(DropCause::Queue);
                 return;
             }
             // Numbered now, to come after a restart in the order in which it is sent.
@@ -195,6 +200,7 @@ impl Broker {
         let mut promises = false;
         for filter in unsubscribe.filters {
             check_levels(filter)?;
+            self.work += FILTER_STEPS;
             let had = self.subscriptions.remove(filter, key);
             let session = &mut self.sessions[key as usize];
             if had {

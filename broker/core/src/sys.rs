@@ -8,7 +8,7 @@ use mqtt::{Properties, QoS, TopicName};
 
 use crate::message::Item;
 use crate::timers::Due;
-use crate::{Broker, EdgeCounts, Instant, Outbox, Stats};
+use crate::{Broker, DropCause, EdgeCounts, Instant, Outbox, Stats};
 
 /// All topics begin so.
 const ROOT: &str = "$SYS/broker/";
@@ -30,7 +30,7 @@ struct Figures {
 /// A topic below [`ROOT`] and what it counts.
 type Figure = (&'static str, fn(&Figures) -> u64);
 
-const NUMBERS: [Figure; 26] = [
+const NUMBERS: [Figure; 35] = [
     ("clients/total", |f| f.clients_total),
     ("clients/maximum", |f| f.clients_most.max(1)),
     ("clients/disconnected", |f| f.clients_total - f.clients_connected),
@@ -57,6 +57,16 @@ const NUMBERS: [Figure; 26] = [
     ("subscriptions/count", |f| f.subscriptions),
     ("shared_subscriptions/count", |f| f.shared_subscriptions),
     ("heap/current", |f| f.edge.heap_bytes),
+    // Those below are ours: mosquitto has none like them. docs/overload.md says what each means.
+    ("overload/dropped/socket", |f| f.core.dropped_for(DropCause::Socket)),
+    ("overload/dropped/queue", |f| f.core.dropped_for(DropCause::Queue)),
+    ("overload/dropped/size", |f| f.core.dropped_for(DropCause::Size)),
+    ("overload/dropped/refused", |f| f.core.dropped_for(DropCause::Refused)),
+    ("overload/dropped/rules", |f| f.core.dropped_for(DropCause::Rules)),
+    ("overload/clients/behind", |f| f.edge.behind),
+    ("overload/clients/stalled", |f| f.edge.stalled),
+    ("overload/turns/cut", |f| f.edge.turns_cut),
+    ("overload/turns/unheard", |f| f.edge.unheard),
 ];
 
 /// The place of `clients/maximum` in [`NUMBERS`]: it is not said before it is above 1.
@@ -86,7 +96,8 @@ pub(crate) struct Sys {
     /// Where the next round stands in the timers.
     next_at: Option<Instant>,
     last_at: Instant,
-    numbers: [u64; NUMBERS.len()],
+    /// Of each of [`NUMBERS`].
+    numbers: Vec<u64>,
     heap_most: u64,
     counted: [u64; LOADS.len()],
     loads: [[f64; SPANS.len()]; LOADS.len()],
@@ -98,6 +109,7 @@ impl Broker {
     pub fn start(&mut self, now: Instant, out: &mut impl Outbox) {
         self.sys.began_at = Some(now);
         self.sys.last_at = now;
+        self.sys.numbers = vec![0; NUMBERS.len()];
         self.schedule_sys(now, out);
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Desk {
     pub verdicts_wait: bool,
     pub users: BTreeMap<String, Vec<u8>>,
     pub told: Vec<String>,
+    /// Messages that did not reach somebody who is there: who, and why.
+    pub dropped: Vec<String>,
     pub counts: EdgeCounts,
     /// Steps of enhanced authentication that were asked about, in words.
     pub asked: Vec<String>,
@@ -85,6 +87,10 @@ impl Outbox for Desk {
         self.lines.get(&link).map_or(0, |line| line.backlog_bytes)
     }
 
+    fn backlogs_bytes(&self) -> usize {
+        self.lines.values().map(|line| line.backlog_bytes).sum()
+    }
+
     fn tell_when_drained(&mut self, link: LinkId) {
         if let Some(line) = self.lines.get_mut(&link) {
             line.wants_drained = true;
@@ -123,6 +129,10 @@ impl Outbox for Desk {
             Event::RetainedFull { bytes_max } => format!("{bytes_max} bytes retained"),
             Event::SubscriptionsFull { client_id, count } => format!("{client_id} has {count} subscriptions"),
             Event::TakenOver { client_id } => format!("{client_id} taken over"),
+            Event::Dropped { client_id, why, .. } => {
+                self.dropped.push(format!("{client_id} {why:?}"));
+                return;
+            }
             _ => return,
         };
         self.told.push(words);
