@@ -55,6 +55,7 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
         connection_messages: settings.log.connection_messages,
         connections_max: settings.global_max_connections,
         strangers_max: broker::STRANGERS_MAX,
+        stalled_time_max: broker::STALLED_TIME_MAX,
         keeping: None,
         gather: broker::GATHER_TIME,
         heap: crate::heap::bytes,

@@ -1,5 +1,6 @@
 //! A broker that runs: its thread, and the handle by which the rest of the process speaks to it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -18,11 +19,13 @@ use crate::desk::Desk;
 use crate::gather::Gather;
 use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
+use crate::lag::Lags;
 use crate::listener::{ListenerConfig, Listening, Protection};
 use crate::login::{Logins, Verified};
 use crate::out_queue::Spares;
 use crate::reactor::{Reactor, WAKE};
 use crate::strangers::Strangers;
+use crate::turn::Turn;
 use crate::{READ_BYTES, lines};
 
 /// Everything that a broker is started with; read and checked before any port is bound.
@@ -41,6 +44,8 @@ pub struct Appliance {
     pub connections_max: Option<u32>,
     /// Connections that are not let in yet: [`crate::STRANGERS_MAX`], or fewer.
     pub strangers_max: usize,
+    /// How long a client's socket may take nothing: [`crate::STALLED_TIME_MAX`], or less.
+    pub stalled_time_max: Duration,
     /// Where what must outlive the process is kept; `None`: nothing outlives it.
     pub keeping: Option<Keeping>,
     /// How long the loop naps where that lets events gather and costs nobody more: [`crate::GATHER_TIME`], or another
@@ -173,12 +178,16 @@ impl Appliance {
                 verdicts: Vec::new(),
                 answers: Vec::new(),
                 knocks: Knocks::default(),
+                lags: Lags::default(),
+                stalled_time_max: self.stalled_time_max,
                 strangers: Strangers::default(),
                 now: started,
                 tells_connections: self.connection_messages,
                 bytes_received: 0,
                 bytes_sent: 0,
                 sockets_opened: 0,
+                turns_cut: 0,
+                unheard: 0,
                 heap: self.heap,
             },
             poll,
@@ -188,6 +197,8 @@ impl Appliance {
             started,
             scratch: vec![0; READ_BYTES],
             again: Vec::new(),
+            handshakes: VecDeque::new(),
+            turn: Turn::default(),
             lingering: Vec::new(),
             generation: 0,
             gather: Gather::new(self.gather, started),

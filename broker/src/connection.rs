@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use mqtt::ProtocolVersion;
 
 use crate::REPLY_BYTES_MAX;
+use crate::lag::Lag;
 use crate::out_queue::OutQueue;
 use crate::transport::Transport;
 
@@ -35,6 +36,14 @@ pub(crate) struct Connection {
     pub is_unheard: bool,
     /// It is not read from until the disk has caught up.
     pub is_slowed: bool,
+    /// Whole packets of it wait in `unfinished`: it has said more than its turn has room for.
+    pub is_cut: bool,
+    /// It stands in the queue of handshakes.
+    pub is_queued: bool,
+    /// Steps that its last turns took beyond their measure; they are taken from its next ones.
+    pub debt: u32,
+    /// What is remembered of it while it does not keep up.
+    pub lag: Option<Box<Lag>>,
     /// The core wants to know when everything has left.
     pub tell_when_drained: bool,
 }
@@ -48,6 +57,11 @@ impl Connection {
     /// Whether it comes from outside and is not let in yet.
     pub(crate) fn is_stranger(&self) -> bool {
         self.peer.is_some() && matches!(self.stage, Stage::Knocking | Stage::Stranger)
+    }
+
+    /// Whether it has a TLS handshake before it, or has not said who it is since.
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        self.is_stranger() && (self.stage == Stage::Knocking || !self.transport.short_read_is_all())
     }
 
     /// Whether more answers wait for it than may, those that are held for the store among them.

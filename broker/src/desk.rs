@@ -4,7 +4,7 @@
 //! once per turn, in the reactor.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use broker_core::{AuthStep, ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal, StoreOp};
 use slab::Slab;
@@ -12,6 +12,7 @@ use slab::Slab;
 use crate::connection::{Connection, Stage};
 use crate::keeper::{Keeper, Kept};
 use crate::knocks::Knocks;
+use crate::lag::Lags;
 use crate::login::{Asker, Logins};
 use crate::login_queue::network;
 use crate::out_queue::Spares;
@@ -51,6 +52,9 @@ pub(crate) struct Desk {
     /// What steps of enhanced authentication came to, for the core to be told.
     pub answers: Vec<(LinkId, Answer)>,
     pub knocks: Knocks,
+    pub lags: Lags,
+    /// How long a socket may take nothing of what waits for it.
+    pub stalled_time_max: Duration,
     pub strangers: Strangers,
     pub now: Instant,
     /// mosquitto's `connection_messages`.
@@ -61,6 +65,10 @@ pub(crate) struct Desk {
     pub bytes_sent: u64,
     /// Connections taken since the start.
     pub sockets_opened: u64,
+    /// See [`EdgeCounts`].
+    pub turns_cut: u64,
+    /// See [`EdgeCounts`].
+    pub unheard: u64,
     /// Bytes of memory in use, and the most there were.
     pub heap: fn() -> (u64, u64),
 }
@@ -260,6 +268,10 @@ impl Outbox for Desk {
         self.connections.get(link.0 as usize).map_or(0, |connection| connection.out.len() + connection.held.len())
     }
 
+    fn backlogs_bytes(&self) -> usize {
+        self.spares.waiting_bytes()
+    }
+
     fn tell_when_drained(&mut self, link: LinkId) {
         if let Some(connection) = self.get(link) {
             connection.tell_when_drained = true;
@@ -297,6 +309,12 @@ impl Outbox for Desk {
     }
 
     fn tell(&mut self, event: Event<'_>) {
+        if let Event::Dropped { link, client_id, why } = event {
+            if let Some(connection) = self.connections.get_mut(link.0 as usize) {
+                self.lags.drops(connection, client_id, why, self.now);
+            }
+            return;
+        }
         let link = match event {
             Event::Connected { link, username, .. } => {
                 self.set_stage(link, Stage::Client);
@@ -324,6 +342,11 @@ impl Outbox for Desk {
         if let Event::Disconnected { link, username: Some(user), why: End::NotAuthenticated, .. } = event {
             let what = format!("fails to authenticate anew (user name '{user}'): its connection is closed");
             self.complain(link.0, "anew", &what);
+        }
+        if let Event::Disconnected { link, client_id, why: End::Stalled, .. } = event {
+            self.lags.stalled += 1;
+            let peer = self.get(link).and_then(|connection| connection.peer);
+            lines::stalled(client_id, peer, self.stalled_time_max);
         }
         match event {
             Event::RetainedFull { bytes_max } => {
@@ -353,6 +376,10 @@ impl Outbox for Desk {
             sockets: self.connections.len() as u64,
             waiting_packets,
             waiting_bytes,
+            behind: self.connections.iter().filter(|(_, connection)| connection.is_behind()).count() as u64,
+            stalled: self.lags.stalled,
+            turns_cut: self.turns_cut,
+            unheard: self.unheard,
             heap_bytes,
             heap_bytes_most,
         }

@@ -10,6 +10,7 @@ mod door;
 mod gather;
 mod keeper;
 mod knocks;
+mod lag;
 mod limits;
 mod lines;
 mod listener;
@@ -20,6 +21,7 @@ mod reactor;
 mod scram;
 mod strangers;
 mod transport;
+mod turn;
 
 pub use appliance::{Appliance, Handle, Reloaded, StartError};
 pub use keeper::{Autosave, Durability, Keeping};

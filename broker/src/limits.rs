@@ -37,6 +37,30 @@ pub const GATHER_TIME: Duration = Duration::from_micros(200);
 /// Packets that must come in during a nap, or none is taken: below that a message costs more waiting than waking.
 pub const GATHER_PACKETS_MIN: u32 = 8;
 
+/// Work for one connection before others get their turn, in the core's steps (`Broker::work`), which take about a tenth
+/// of a microsecond each. What it has said besides waits, and more is not read from it: its socket pushes back. Bytes
+/// would be the wrong measure: one read of tiny messages to a thousand subscribers is a hundred million deliveries.
+pub const TURN_STEPS_MAX: u64 = 16_384;
+
+/// Steps by which that grows with each client that it says something to. Each of them costs a write at the end of the
+/// turn, as much as some sixteen deliveries: to fewer than that in one write, a wide fan-out would be writes
+/// for the most part.
+pub const TURN_STEPS_PER_WRITE: u64 = 16;
+
+/// TLS handshakes that get on in one turn of the loop; the others wait in the order in which they came. One step of a
+/// handshake takes 0.3 to 1 ms of the loop's thread, three orders of magnitude more than a message: a thousand
+/// gateways that come back at once must not keep those waiting who are there.
+pub const HANDSHAKES_PER_TURN_MAX: usize = 16;
+
+/// How long a client's socket may take nothing at all of what waits for it; then the connection is closed. Keep-alive
+/// does not see to this: a client whose reading part hangs may go on saying PINGREQ, and one with keep-alive 0 may say
+/// nothing for ever, while a megabyte and a full queue are held for it. It is generous, for nobody who means to
+/// read takes so long for one byte, and a connection that is closed costs its client no more than to come back.
+pub const STALLED_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// How often it is looked who has fallen behind, while somebody has.
+pub const LAG_LOOK: Duration = Duration::from_secs(15);
+
 /// Connections taken from one listener before others get their turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 

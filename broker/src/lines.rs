@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use broker_core::{End, Event, Refusal};
+use broker_core::{DropCause, End, Event, Refusal};
+
+use crate::lag::Dropped;
 
 /// How a client without an address is called: it is a part of this process.
 pub(crate) struct Peer(pub Option<SocketAddr>);
@@ -61,7 +63,7 @@ pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
         Event::QueueFull { client_id } => tracing::info!(target: "notice",
             "Outgoing messages are being dropped for client {client_id}."),
         // Said by the desk, which does not say them for every message.
-        Event::RetainedFull { .. } | Event::SubscriptionsFull { .. } => {}
+        Event::RetainedFull { .. } | Event::SubscriptionsFull { .. } | Event::Dropped { .. } => {}
         Event::SessionExpired { client_id } => tracing::info!(target: "notice",
             "Expiring client {client_id} due to timeout."),
     }
@@ -71,6 +73,34 @@ pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
 pub(crate) fn retained_full(bytes_max: usize, more: u32) {
     tracing::warn!(target: "warning", "Warning: the retained messages take {bytes_max} bytes, and may take no more: one \
         for another topic is refused ({more} were since this was said last). Clear topics that are not used any more.");
+}
+
+/// So many messages for a client that is there were dropped: why, and what to do about it.
+pub(crate) fn dropped(client_id: &str, peer: Option<SocketAddr>, dropped: Dropped) {
+    let peer = Peer(peer);
+    let of = |why: DropCause| dropped[why as usize];
+    let (socket, queue, size) = (of(DropCause::Socket), of(DropCause::Queue), of(DropCause::Size));
+    if socket > 0 {
+        tracing::warn!(target: "warning", "Warning: client {client_id} [{peer}] reads more slowly than it is sent to: {socket} \
+            messages of QoS 0 for it were dropped since this was said last. Let it read faster or subscribe to less, or use \
+            QoS 1 if none may be missing.");
+    }
+    if queue > 0 {
+        tracing::warn!(target: "warning", "Warning: client {client_id} [{peer}] acknowledges more slowly than it is sent to: \
+            {queue} messages for it were dropped since this was said last. Let it read faster or subscribe to less, or raise \
+            max_queued_messages, max_queued_bytes or max_inflight_messages.");
+    }
+    if size > 0 {
+        tracing::warn!(target: "warning", "Warning: client {client_id} [{peer}] takes no packets as large as some that it \
+            subscribes to: {size} messages for it were dropped since this was said last. Raise the Maximum Packet Size of \
+            the client.");
+    }
+}
+
+/// A connection was closed because its socket took nothing.
+pub(crate) fn stalled(client_id: &str, peer: Option<SocketAddr>, time: Duration) {
+    tracing::warn!(target: "warning", "Warning: client {client_id} [{}] has read nothing for {} s though something waits for it: \
+        its connection is closed. Its program hangs, or does not read what it subscribes to.", Peer(peer), time.as_secs());
 }
 
 /// The subscriptions of one session take all the memory that they may.

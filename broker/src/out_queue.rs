@@ -67,6 +67,7 @@ impl OutQueue {
             self.taken -= whole;
         }
         self.bytes.extend_from_slice(packet);
+        spares.waiting_bytes += packet.len();
     }
 
     /// As [`push`](Self::push), for what answers the client: nothing but its own reading bounds how much that is.
@@ -94,14 +95,31 @@ impl OutQueue {
         at
     }
 
-    /// Packets that have not left whole.
+    /// Packets that have not left whole. Of a long queue it is reckoned from the first of them: thousands of clients with a
+    /// megabyte of tiny packets each would take longer to count than anyone should wait.
     pub(crate) fn packets(&self) -> usize {
+        if self.bytes.len() > COUNTED_BYTES_MAX {
+            let (mut at, mut count) = (0, 0);
+            while at < COUNTED_BYTES_MAX
+                && let Some(len) = packet_len(&self.bytes[at..])
+            {
+                at += len;
+                count += 1;
+            }
+            return (self.len() * count / at.max(1)).max(1);
+        }
         let (mut at, mut count) = (self.packet_at(), 0);
         while let Some(len) = packet_len(&self.bytes[at..]) {
             at += len;
             count += 1;
         }
         count
+    }
+
+    /// What waits will never leave: the connection is gone.
+    pub(crate) fn forget(&mut self, spares: &mut Spares) {
+        spares.waiting_bytes -= self.len();
+        *self = Self::default();
     }
 
     pub(crate) fn waiting(&self) -> &[u8] {
@@ -111,6 +129,7 @@ impl OutQueue {
     /// The socket took `count` bytes; an empty buffer goes back to the spares.
     pub(crate) fn took(&mut self, count: usize, spares: &mut Spares) {
         self.taken += count;
+        spares.waiting_bytes -= count;
         self.replies.took(count, self.len());
         if self.taken >= self.bytes.len() {
             self.taken = 0;
@@ -119,24 +138,35 @@ impl OutQueue {
     }
 }
 
+/// A longer buffer is not counted packet by packet.
+const COUNTED_BYTES_MAX: usize = 16 * 1024;
+
 /// Length of the packet at the front of `bytes`.
 fn packet_len(bytes: &[u8]) -> Option<usize> {
     mqtt::next_frame(bytes, 0).ok().flatten().map(|frame| frame.len)
 }
 
-/// Buffers between two uses.
+/// Buffers between two uses, and how much waits in those that are in use.
 #[derive(Debug, Default)]
-pub(crate) struct Spares(Vec<Vec<u8>>);
+pub(crate) struct Spares {
+    buffers: Vec<Vec<u8>>,
+    waiting_bytes: usize,
+}
 
 impl Spares {
+    /// Bytes that wait in all queues that were given these.
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_default()
+        self.buffers.pop().unwrap_or_default()
     }
 
     pub(crate) fn give_back(&mut self, mut buffer: Vec<u8>) {
-        if self.0.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BUFFER_BYTES_MAX {
+        if self.buffers.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BUFFER_BYTES_MAX {
             buffer.clear();
-            self.0.push(buffer);
+            self.buffers.push(buffer);
         }
     }
 }
@@ -188,6 +218,22 @@ mod tests {
             let wanted = ends.iter().filter(|end| **end > taken).count();
             assert_eq!(queue.packets(), wanted, "in round {round}");
         }
+    }
+
+    #[test]
+    fn packets_of_a_long_queue_are_reckoned_and_what_waits_in_all_queues_is_known() {
+        let (mut one, mut other, mut spares) = (OutQueue::default(), OutQueue::default(), Spares::default());
+        for _ in 0..10_000 {
+            one.push(&[0x30, 5, 0, 1, b't', b'x', b'y'], &mut spares);
+        }
+        one.took(7 * 1_000 + 3, &mut spares);
+        other.push(&[0xC0, 0], &mut spares);
+        assert!((8_990..=9_010).contains(&one.packets()), "{}", one.packets());
+        assert_eq!(spares.waiting_bytes(), 7 * 9_000 - 3 + 2);
+        one.forget(&mut spares);
+        assert_eq!(spares.waiting_bytes(), 2);
+        other.took(2, &mut spares);
+        assert_eq!(spares.waiting_bytes(), 0);
     }
 
     #[test]

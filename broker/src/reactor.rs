@@ -1,6 +1,7 @@
 //! The loop: sockets are read, the core is told, what it answered is committed, written and closed. One thread does
 //! it all, so a turn costs one wait, one read per speaking connection and one write per connection spoken to.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -18,8 +19,10 @@ use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
 use crate::out_queue::OutQueue;
 use crate::transport::{Progress, Transport};
+use crate::turn::Turn;
 use crate::{
-    ACCEPT_REST, ACCEPTS_PER_TURN_MAX, LINGER_TIME_MAX, STRANGER_PACKET_BYTES_MAX, STRANGERS_BYTES_MAX, lines,
+    ACCEPT_REST, ACCEPTS_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, LAG_LOOK, LINGER_TIME_MAX, STRANGER_PACKET_BYTES_MAX,
+    STRANGERS_BYTES_MAX, lines,
 };
 
 /// Wakes the loop for a command.
@@ -47,6 +50,10 @@ pub(crate) struct Reactor {
     pub scratch: Vec<u8>,
     /// Connections whose sockets may hold more than was read.
     pub again: Vec<u32>,
+    /// Connections with a TLS handshake that wait to get on with it.
+    pub handshakes: VecDeque<u32>,
+    /// Whose turn it is.
+    pub turn: Turn,
     /// Connections that are over but have bytes to leave, and when patience ends.
     pub lingering: Vec<(Instant, u32, u32)>,
     pub generation: u32,
@@ -66,8 +73,9 @@ impl Reactor {
         self.core.start(now, &mut self.desk);
         self.desk.commit();
         loop {
-            self.nap();
-            match self.poll.poll(&mut events, self.patience()) {
+            let patience = self.patience();
+            self.nap(patience);
+            match self.poll.poll(&mut events, patience) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -97,26 +105,26 @@ impl Reactor {
     }
 
     /// Lets a moment's events gather, where that costs nobody anything.
-    fn nap(&mut self) {
-        let has_more = !self.again.is_empty() || self.sockets.iter().any(|socket| socket.has_more);
+    fn nap(&mut self, patience: Option<Duration>) {
         let nap = self.gather.turn(self.desk.now, self.handled);
-        if let Some(nap) = nap.filter(|_| !has_more && !self.is_stopping) {
+        if let Some(nap) = nap.filter(|_| patience != Some(Duration::ZERO) && !self.is_stopping) {
             std::thread::sleep(nap);
         }
     }
 
     /// How long nothing may come before there is something to do.
-    fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() || self.sockets.iter().any(|socket| socket.has_more) {
+    fn patience(&mut self) -> Option<Duration> {
+        if !self.again.is_empty() || !self.handshakes.is_empty() || self.sockets.iter().any(|socket| socket.has_more) {
             return Some(Duration::ZERO);
         }
         let now = Instant::now();
         let core = self.core.next_deadline().map(|at| at.since(self.core_time(now)));
         let linger = self.lingering.first().map(|(at, ..)| at.saturating_duration_since(now));
         let rest = self.sockets.iter().filter_map(|s| s.rests_until).min().map(|at| at.saturating_duration_since(now));
+        let lag = self.desk.lags.looks_at(now, self.lag_look()).map(|at| at.saturating_duration_since(now));
         let store = self.desk.keeper.as_ref().and_then(Keeper::looks_at).map(|at| at.saturating_duration_since(now));
         // A millisecond more: the core counts whole ones, and a deadline must be past when we look.
-        [core, linger, rest, store].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
+        [core, linger, rest, lag, store].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
     }
 
     fn core_time(&self, now: Instant) -> broker_core::Instant {
@@ -191,8 +199,7 @@ impl Reactor {
         let Some(connection) = self.desk.get(link) else { return };
         connection.is_paused = false;
         // What came while the password was verified lies here; what is still in the socket gave its event already.
-        let unfinished = self.desk.take_unfinished(link.0);
-        self.take_bytes(link.0, unfinished);
+        connection.is_cut = !connection.unfinished.is_empty();
         self.again.push(link.0);
     }
 
@@ -261,6 +268,10 @@ impl Reactor {
             is_paused: false,
             is_unheard: false,
             is_slowed: false,
+            is_cut: false,
+            is_queued: false,
+            debt: 0,
+            lag: None,
             tell_when_drained: false,
         });
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -304,6 +315,13 @@ impl Reactor {
                 return;
             }
         }
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
+        if connection.is_shaking_hands() {
+            if !std::mem::replace(&mut connection.is_queued, true) {
+                self.handshakes.push_back(at);
+            }
+            return;
+        }
         self.read(at, is_ending);
     }
 
@@ -314,7 +332,39 @@ impl Reactor {
         if stage == Stage::Leaving || (stage == Stage::Knocking && !self.open_door(at, to_the_end)) {
             return;
         }
-        // Two reads at most: a connection that has always more to say must not keep the others waiting.
+        // Two reads at most, and so much work: a connection that has always more to say must not keep the others waiting.
+        if !self.begin_turn(at) {
+            self.again.push(at);
+            return;
+        }
+        self.read_on(at, to_the_end);
+        self.end_turn(at);
+    }
+
+    /// `false`: the connection owes what it took beyond the measure in turns before.
+    fn begin_turn(&mut self, at: u32) -> bool {
+        let (work, dirty) = (self.core.work(), self.desk.dirty.len());
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return true };
+        let turn = Turn::begin(connection, work, dirty);
+        self.turn = turn.unwrap_or_default();
+        turn.is_some()
+    }
+
+    fn end_turn(&mut self, at: u32) {
+        let beyond = self.turn.beyond(self.core.work(), self.desk.dirty.len());
+        if let Some(connection) = self.desk.connections.get_mut(at as usize)
+            && let Some(steps) = beyond
+        {
+            connection.debt = u32::try_from(steps).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Whether what it said waits for its next turn.
+    fn is_cut(&self, at: u32) -> bool {
+        self.desk.connections.get(at as usize).is_some_and(|connection| connection.is_cut)
+    }
+
+    fn read_on(&mut self, at: u32, to_the_end: bool) {
         for _ in 0..2 {
             let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
             if connection.stage == Stage::Leaving || connection.is_paused {
@@ -330,12 +380,22 @@ impl Reactor {
             }
             if connection.has_too_many_replies() {
                 connection.is_unheard = true;
+                self.desk.unheard += 1;
                 self.desk.complain(
                     at,
                     "replies",
                     "asks faster than it reads the answers: it is not read from until it does",
                 );
                 return;
+            }
+            if std::mem::take(&mut connection.is_cut) {
+                // What it said before comes before what it says now; more is not read from it meanwhile.
+                let rest = self.desk.take_unfinished(at);
+                self.take_bytes(at, rest);
+                if self.is_cut(at) {
+                    break;
+                }
+                continue;
             }
             let mut scratch = std::mem::take(&mut self.scratch);
             let outcome = connection.transport.read(&mut scratch);
@@ -345,6 +405,9 @@ impl Reactor {
                     let is_all = !to_the_end && count < scratch.len() && connection.transport.short_read_is_all();
                     self.take_read(at, &scratch[..count]);
                     self.scratch = scratch;
+                    if self.is_cut(at) {
+                        break;
+                    }
                     if is_all {
                         return;
                     }
@@ -442,11 +505,11 @@ impl Reactor {
     /// Bytes that lay in the connection's own buffer.
     fn take_bytes(&mut self, at: u32, mut bytes: Vec<u8>) {
         let used = self.handle(at, &bytes);
-        if used == 0 {
+        if used < bytes.len() / 2 {
+            bytes.drain(..used);
             self.keep(at, bytes);
         } else {
-            bytes.drain(..used);
-            self.keep_rest(at, &bytes);
+            self.keep_rest(at, &bytes[used.min(bytes.len())..]);
         }
     }
 
@@ -475,6 +538,15 @@ impl Reactor {
         while used < bytes.len() {
             let Some(connection) = self.desk.connections.get_mut(at as usize) else { return used };
             if connection.stage == Stage::Leaving || connection.is_paused {
+                return used;
+            }
+            if self.turn.beyond(self.core.work(), self.desk.dirty.len()).is_some() {
+                connection.is_cut = true;
+                self.desk.turns_cut += 1;
+                return used;
+            }
+            if connection.has_too_many_replies() {
+                connection.is_cut = true;
                 return used;
             }
             let is_stranger = connection.stage != Stage::Client;
@@ -566,6 +638,14 @@ impl Reactor {
         for at in again {
             self.read(at, true);
         }
+        for _ in 0..HANDSHAKES_PER_TURN_MAX {
+            let Some(at) = self.handshakes.pop_front() else { break };
+            if let Some(connection) = self.desk.connections.get_mut(at as usize) {
+                connection.is_queued = false;
+                self.read(at, true);
+            }
+        }
+        self.look_who_lags();
         for at in 0..self.sockets.len() {
             let socket = &mut self.sockets[at];
             let rested = socket.rests_until.is_some_and(|until| until <= self.desk.now);
@@ -579,6 +659,25 @@ impl Reactor {
         let now = self.now();
         if self.core.next_deadline().is_some_and(|at| at <= now) {
             self.core.handle_timeout(now, &mut self.desk);
+        }
+    }
+
+    /// A tenth of the time that a socket may take nothing, at most.
+    fn lag_look(&self) -> Duration {
+        LAG_LOOK.min(self.desk.stalled_time_max / 10)
+    }
+
+    /// Closes whose socket takes nothing, and says what was dropped.
+    fn look_who_lags(&mut self) {
+        let (now, every) = (self.desk.now, self.lag_look());
+        if self.desk.lags.looks_at(now, every).is_none_or(|at| at > now) {
+            return;
+        }
+        let Desk { lags, connections, stalled_time_max, .. } = &mut self.desk;
+        for at in lags.look(connections.iter_mut(), now, *stalled_time_max) {
+            let now = self.now();
+            self.core.stalled(now, LinkId(at), &mut self.desk);
+            self.remove(at);
         }
     }
 
@@ -656,12 +755,16 @@ impl Reactor {
                 Ok(Progress::Some(count)) => {
                     self.desk.bytes_sent += count as u64;
                     connection.out.took(count, &mut self.desk.spares);
+                    connection.takes(self.desk.now, connection.out.is_empty());
                     if connection.is_unheard && !connection.has_too_many_replies() {
                         connection.is_unheard = false;
                         self.again.push(at);
                     }
                 }
-                Ok(Progress::Later | Progress::More) => return,
+                Ok(Progress::Later | Progress::More) => {
+                    self.desk.lags.falls_behind(connection, self.desk.now);
+                    return;
+                }
                 Err(_) => {
                     self.lost(at);
                     return;
@@ -678,6 +781,8 @@ impl Reactor {
         if connection.is_stranger() {
             self.desk.strangers.leave(connection.unfinished.len());
         }
+        connection.out.forget(&mut self.desk.spares);
+        self.desk.lags.leaves(&mut connection);
         self.desk.logins.left(LinkId(at));
         if connection.peer.is_some() {
             self.connected[usize::from(connection.listener)] -= 1;

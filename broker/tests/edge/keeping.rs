@@ -93,6 +93,7 @@ fn two_brokers_cannot_have_one_store() {
         connection_messages: false,
         connections_max: None,
         strangers_max: 1,
+        stalled_time_max: broker::STALLED_TIME_MAX,
         keeping: Some(Keeping {
             dir: dir.path().join("store"),
             durability: Durability::Strict,

@@ -34,6 +34,12 @@ impl Log {
         line.unwrap_or_else(|| panic!("the log has no line with {words:?}"))
     }
 
+    /// The last line with these words by now.
+    pub(crate) fn last(&self, words: &str) -> String {
+        let lines = LINES.lock().expect("no panic");
+        lines[self.from..].iter().rev().find(|line| line.contains(words)).cloned().unwrap_or_default()
+    }
+
     /// How many lines have these words by now.
     pub(crate) fn count(&self, words: &str) -> usize {
         LINES.lock().expect("no panic")[self.from..].iter().filter(|line| line.contains(words)).count()

@@ -7,5 +7,6 @@ mod ends;
 mod keeping;
 mod log;
 mod malformed;
+mod overload;
 mod pieces;
 mod slow;

@@ -10,7 +10,7 @@ use crate::client::{Client, PATIENCE, Running, connect, publish, publish_qos1, s
 use crate::log::Log;
 
 /// A client whose own side buffers little, let in.
-fn narrow(broker: &Running, client_id: &str) -> Client {
+pub(crate) fn narrow(broker: &Running, client_id: &str) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let address: SocketAddr = broker.address();
