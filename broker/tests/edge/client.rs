@@ -71,7 +71,12 @@ impl Running {
 
     /// A socket to the broker that has said nothing.
     pub(crate) fn knock(&self) -> Client {
-        let stream = TcpStream::connect(self.address()).expect("the broker listens");
+        self.knock_at(0)
+    }
+
+    /// As `knock`, at the listener of this number.
+    pub(crate) fn knock_at(&self, listener: usize) -> Client {
+        let stream = TcpStream::connect(self.handle.addresses()[listener]).expect("the broker listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
         stream.set_nodelay(true).expect("no delay");

@@ -249,3 +249,74 @@ fn a_client_whose_socket_takes_nothing_is_closed_in_the_end_and_one_who_reads_is
     assert_eq!(log.count("reads-all"), 0);
     reader.ping();
 }
+
+/// A listener with a certificate whose key is RSA: a handshake takes the broker a millisecond.
+fn rsa_protection() -> Protection {
+    let dir = tempfile::tempdir().expect("a folder");
+    let terms = certs::issue::Terms { kind: certs::issue::KeyKind::Rsa, ..certs::issue::Terms::days(2) };
+    let ca = certs::issue::ca("test", terms).expect("a CA");
+    let authority = certs::issue::Authority::from_issued(&ca).expect("a CA");
+    let server = certs::issue::server(&authority, &["localhost".to_owned()], terms).expect("a certificate");
+    let (certfile, keyfile) = certs::issue::write(dir.path(), "server", &server, false).expect("written");
+    let files = certs::ServerFiles {
+        cafile: None,
+        capath: None,
+        certfile,
+        keyfile,
+        require_certificate: false,
+        min_version: certs::TlsVersion::Tls12,
+    };
+    Protection { certificates: Some(certs::server_config(&files).expect("it can be used")), psk: None }
+}
+
+/// What a TLS client says first.
+fn client_hello() -> Vec<u8> {
+    let config =
+        rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    let name = "localhost".try_into().expect("a name");
+    let mut client = rustls::ClientConnection::new(config.into(), name).expect("a client");
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("it is in memory");
+    hello
+}
+
+#[test]
+fn a_storm_of_tls_handshakes_leaves_turns_for_those_who_are_there() {
+    const STORM: usize = 400;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let broker = start_behind(rsa_protection(), |appliance| {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let plain = broker::ListenerConfig {
+            addresses: vec![address],
+            max_connections: None,
+            protection: Protection::default(),
+        };
+        appliance.listeners.push(plain);
+        let settings = appliance.settings.listeners[0].clone();
+        appliance.settings.listeners.push(settings);
+    });
+    let mut bystander = broker.knock_at(1);
+    bystander.say(&crate::client::connect("bystander", 0));
+    bystander.expect(&[0x20, 2, 0, 0]);
+    let hello = client_hello();
+    let mut storm: Vec<Client> = (0..STORM).map(|_| broker.knock()).collect();
+    broker.settle();
+    for client in &mut storm {
+        client.say(&hello);
+    }
+    // The last is answered last: until then the bystander has a turn between any few of them.
+    let (mut turns, answered) = (0, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for client in &mut storm {
+                client.expect(&[0x16, 3, 3]);
+            }
+            answered.store(true, Ordering::Relaxed);
+        });
+        while !answered.load(Ordering::Relaxed) {
+            bystander.ping();
+            turns += 1;
+        }
+    });
+    assert!(turns >= STORM / broker::HANDSHAKES_PER_TURN_MAX / 3, "{turns} turns beside {STORM} handshakes");
+}
