@@ -101,6 +101,7 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         KNOCKS_REMEMBERED_MAX KNOCK_QUIET SPARE_BUFFERS_MAX SPARE_BUFFER_BYTES_MAX AUTHENTICATION_DATA_BYTES_MAX
         AUTHENTICATION_STEPS_MAX EXCHANGES_BYTES_MAX UNRELEASED_BYTES_MAX UNKEPT_BYTES_MAX STORE_STALL_MAX
         GATHER_TIME_MAX GATHER_TIME GATHER_PACKETS_MIN
+        BACKLOGS_BYTES_MAX TURN_STEPS_MAX TURN_STEPS_PER_WRITE HANDSHAKES_PER_TURN_MAX STALLED_TIME_MAX LAG_LOOK
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));
@@ -119,6 +120,12 @@ impl From<usize> for Value {
 
 impl From<u32> for Value {
     fn from(number: u32) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
         Self(number.to_string())
     }
 }

@@ -47,7 +47,13 @@ fn beside(broker: &Running, couple: &mut Couple, mut offender: Client, block: &[
     // Before the others begin, more of it is there than a turn has room for.
     let ahead = offender.stream.try_clone().expect("a second hand");
     std::thread::scope(|scope| {
-        scope.spawn(|| while !is_over.load(Ordering::Relaxed) && offender.stream.write_all(block).is_ok() {});
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                if offender.stream.write_all(block).is_err() {
+                    break;
+                }
+            }
+        });
         let begun = stats(broker).packets_received;
         while stats(broker).packets_received < begun + 100 {
             std::thread::yield_now();
@@ -147,7 +153,9 @@ fn what_is_left_of_a_turn_is_dealt_with_in_the_next_in_its_order_and_to_the_end(
         assert_eq!(reader.acknowledges_one(), Some(wanted));
     }
     asks.join().expect("all was said");
-    readers.into_iter().for_each(|reader| reader.join().expect("all was read"));
+    for reader in readers {
+        reader.join().expect("all was read");
+    }
     assert_eq!(stats(&broker).publishes_dropped, 0, "nobody was slow enough to lose anything");
 }
 
