@@ -29,6 +29,8 @@ pub(crate) fn connection([client_id]: [usize; 1]) -> usize {
         connections_max: None,
         strangers_max: broker::STRANGERS_MAX,
         keeping: None,
+        gather: broker::GATHER_TIME,
+        stalled_time_max: broker::STALLED_TIME_MAX,
         heap: || (0, 0),
     };
     let (handle, thread) = appliance.start().expect("the broker starts");
