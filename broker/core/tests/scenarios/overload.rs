@@ -9,6 +9,7 @@ use crate::world::*;
 #[test]
 fn the_more_there_are_who_do_not_read_the_less_each_of_them_holds() {
     const ALL: usize = 64 << 20;
+    const STEP: usize = 16 << 10;
     let mut world = World::with(Settings { backlogs_bytes_max: ALL, ..open_settings() });
     let publisher = world.connect(hello(V311, "publisher"));
     let deaf: Vec<LinkId> = (0..1_000)
@@ -20,7 +21,6 @@ fn the_more_there_are_who_do_not_read_the_less_each_of_them_holds() {
         })
         .collect();
     // Their sockets take nothing: each is given more and more until the broker leaves it out.
-    const STEP: usize = 16 << 10;
     let mut held = vec![0; deaf.len()];
     loop {
         world.publish(publisher, 0, 0, "t", "x");
