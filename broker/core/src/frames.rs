@@ -35,13 +35,16 @@ fn place(version: ProtocolVersion, qos: QoS, retain: bool) -> usize {
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     frames: [Frame; OWN + 1],
+    /// The how-manieth message it is.
+    message: u64,
 }
 
 #[derive(Debug, Default)]
 struct Frame {
     bytes: Vec<u8>,
     packet_id_at: Option<usize>,
-    fresh: bool,
+    /// The message that it is of.
+    message: u64,
 }
 
 /// Buffers above this are given back after a large message.
@@ -50,9 +53,7 @@ const KEPT_BYTES_MAX: usize = 64 * 1024;
 impl Frames {
     /// Begins with another message.
     pub(crate) fn begin(&mut self) {
-        for frame in &mut self.frames {
-            frame.fresh = false;
-        }
+        self.message += 1;
     }
 
     /// The packet for a subscriber; `None` if the message cannot be encoded for it (its properties grew past
@@ -83,9 +84,11 @@ impl Frames {
         id: Option<PacketId>,
         now: Instant,
     ) -> Option<&[u8]> {
+        debug_assert!(self.message > 0, "a message has begun");
         let frame = &mut self.frames[place(version, qos, retain)];
-        if !frame.fresh {
+        if frame.message != self.message {
             frame.encode(item, Shape { version, qos, retain, identifiers: &[], alias: Alias::None }, id, now)?;
+            frame.message = self.message;
         }
         if let (Some(at), Some(id)) = (frame.packet_id_at, id) {
             frame.bytes.get_mut(at..at + 2)?.copy_from_slice(&id.get().to_be_bytes());
@@ -96,7 +99,6 @@ impl Frames {
 
 impl Frame {
     fn encode(&mut self, item: &Item<'_>, shape: Shape<'_>, id: Option<PacketId>, now: Instant) -> Option<()> {
-        self.fresh = false;
         self.bytes.clear();
         if self.bytes.capacity() > KEPT_BYTES_MAX {
             self.bytes = Vec::new();
@@ -128,7 +130,6 @@ impl Frame {
         };
         let layout = publish.encode(shape.version, &mut self.bytes).ok()?;
         self.packet_id_at = layout.packet_id_at;
-        self.fresh = true;
         Some(())
     }
 }

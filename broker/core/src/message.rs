@@ -107,7 +107,7 @@ pub(crate) struct Item<'a> {
 /// The properties that go on to subscribers unchanged: not those of the hop (Topic Alias, Subscription
 /// Identifier), nor the Message Expiry Interval, which is counted down [5.0 §3.3.2.3].
 pub(crate) fn forwarded(properties: Properties<'_>) -> PropertiesBuf {
-    let mut kept = PropertiesBuf::default();
+    let mut kept = PropertiesBuf::with_capacity(properties.as_bytes().len());
     for property in properties {
         let of_this_hop = matches!(
             property,

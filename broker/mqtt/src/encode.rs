@@ -101,7 +101,11 @@ fn packet(
         return Err(EncodeFault::PacketTooLong);
     }
     let (length, length_len) = variable_byte_integer_bytes(remaining as u32);
-    out.splice(body_at - 1..body_at, length.into_iter().take(length_len));
+    if length_len == 1 {
+        out[body_at - 1] = length[0];
+    } else {
+        out.splice(body_at - 1..body_at, length.into_iter().take(length_len));
+    }
     Ok(())
 }
 

@@ -133,6 +133,24 @@ impl<'a> Properties<'a> {
         PropertiesIter { rest: self.bytes }
     }
 
+    /// The first with this identifier. The others are passed over.
+    #[inline]
+    fn first(self, id: u8) -> Option<Property<'a>> {
+        if self.bytes.is_empty() { None } else { self.find(id) }
+    }
+
+    fn find(self, id: u8) -> Option<Property<'a>> {
+        // As in `PropertiesIter`: what cannot be read does not come up.
+        let mut reader = Reader::new(self.bytes);
+        while let Ok(found) = reader.u8() {
+            if found == id {
+                return Property::read_value(id, &mut reader).ok();
+            }
+            Property::skip_value(found, &mut reader).ok()?;
+        }
+        None
+    }
+
     /// The User Properties, in the order they came, which is to be kept [5.0 MQTT-3.3.2-18].
     pub fn user_properties(self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         self.iter().filter_map(|property| match property {
@@ -148,16 +166,16 @@ const fn may_repeat(id: u8, place: Place) -> bool {
 }
 
 macro_rules! getters {
-    ($($(#[$doc:meta])* $name:ident, $variant:ident, $type:ty;)*) => {
+    ($($(#[$doc:meta])* $name:ident, $id:literal $variant:ident, $type:ty;)*) => {
         impl<'a> Properties<'a> {
             $(
                 $(#[$doc])*
                 #[inline]
                 pub fn $name(self) -> Option<$type> {
-                    self.iter().find_map(|property| match property {
+                    match self.first($id)? {
                         Property::$variant(value) => Some(value),
                         _ => None,
-                    })
+                    }
                 }
             )*
         }
@@ -166,57 +184,57 @@ macro_rules! getters {
 
 getters! {
     /// `Some(true)`: the payload says it is UTF-8 text.
-    payload_format_indicator, PayloadFormatIndicator, bool;
+    payload_format_indicator, 0x01 PayloadFormatIndicator, bool;
     /// Seconds.
-    message_expiry_interval, MessageExpiryInterval, u32;
+    message_expiry_interval, 0x02 MessageExpiryInterval, u32;
     /// Content Type.
-    content_type, ContentType, &'a str;
+    content_type, 0x03 ContentType, &'a str;
     /// Response Topic.
-    response_topic, ResponseTopic, TopicName<'a>;
+    response_topic, 0x08 ResponseTopic, TopicName<'a>;
     /// Correlation Data.
-    correlation_data, CorrelationData, &'a [u8];
+    correlation_data, 0x09 CorrelationData, &'a [u8];
     /// The first; a PUBLISH from a server may have several. 1 to 268,435,455.
-    subscription_identifier, SubscriptionIdentifier, u32;
+    subscription_identifier, 0x0B SubscriptionIdentifier, u32;
     /// Seconds; absent is 0, `u32::MAX` is never.
-    session_expiry_interval, SessionExpiryInterval, u32;
+    session_expiry_interval, 0x11 SessionExpiryInterval, u32;
     /// Assigned Client Identifier.
-    assigned_client_identifier, AssignedClientIdentifier, &'a str;
+    assigned_client_identifier, 0x12 AssignedClientIdentifier, &'a str;
     /// Seconds.
-    server_keep_alive, ServerKeepAlive, u16;
+    server_keep_alive, 0x13 ServerKeepAlive, u16;
     /// Authentication Method.
-    authentication_method, AuthenticationMethod, &'a str;
+    authentication_method, 0x15 AuthenticationMethod, &'a str;
     /// Authentication Data.
-    authentication_data, AuthenticationData, &'a [u8];
+    authentication_data, 0x16 AuthenticationData, &'a [u8];
     /// Absent is `true`.
-    request_problem_information, RequestProblemInformation, bool;
+    request_problem_information, 0x17 RequestProblemInformation, bool;
     /// Seconds; absent is 0.
-    will_delay_interval, WillDelayInterval, u32;
+    will_delay_interval, 0x18 WillDelayInterval, u32;
     /// Absent is `false`.
-    request_response_information, RequestResponseInformation, bool;
+    request_response_information, 0x19 RequestResponseInformation, bool;
     /// Response Information.
-    response_information, ResponseInformation, &'a str;
+    response_information, 0x1A ResponseInformation, &'a str;
     /// Server Reference.
-    server_reference, ServerReference, &'a str;
+    server_reference, 0x1C ServerReference, &'a str;
     /// Reason String.
-    reason_string, ReasonString, &'a str;
+    reason_string, 0x1F ReasonString, &'a str;
     /// Never 0; absent is 65,535.
-    receive_maximum, ReceiveMaximum, u16;
+    receive_maximum, 0x21 ReceiveMaximum, u16;
     /// Absent is 0.
-    topic_alias_maximum, TopicAliasMaximum, u16;
+    topic_alias_maximum, 0x22 TopicAliasMaximum, u16;
     /// Never 0.
-    topic_alias, TopicAlias, u16;
+    topic_alias, 0x23 TopicAlias, u16;
     /// QoS 0 or 1; absent is QoS 2.
-    maximum_qos, MaximumQoS, QoS;
+    maximum_qos, 0x24 MaximumQoS, QoS;
     /// Absent is `true`.
-    retain_available, RetainAvailable, bool;
+    retain_available, 0x25 RetainAvailable, bool;
     /// Bytes of a whole packet, never 0; absent is no limit.
-    maximum_packet_size, MaximumPacketSize, u32;
+    maximum_packet_size, 0x27 MaximumPacketSize, u32;
     /// Absent is `true`.
-    wildcard_subscription_available, WildcardSubscriptionAvailable, bool;
+    wildcard_subscription_available, 0x28 WildcardSubscriptionAvailable, bool;
     /// Absent is `true`.
-    subscription_identifiers_available, SubscriptionIdentifiersAvailable, bool;
+    subscription_identifiers_available, 0x29 SubscriptionIdentifiersAvailable, bool;
     /// Absent is `true`.
-    shared_subscription_available, SharedSubscriptionAvailable, bool;
+    shared_subscription_available, 0x2A SharedSubscriptionAvailable, bool;
 }
 
 impl<'a> IntoIterator for Properties<'a> {
@@ -264,6 +282,11 @@ impl PropertiesBuf {
     /// No properties.
     pub const fn new() -> Self {
         Self { bytes: Vec::new() }
+    }
+
+    /// No properties, with room for so many bytes of them.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
     }
 
     /// One more, after the others. What MQTT cannot say, a text or data above 65,535 bytes, is left out; nothing that
@@ -365,6 +388,13 @@ mod tests {
             buf.push(property);
         }
         assert_eq!(buf.as_properties().iter().collect::<Vec<_>>(), all);
+        for property in all {
+            let mut only = PropertiesBuf::new();
+            only.push(property);
+            let id = only.as_properties().as_bytes()[0];
+            assert_eq!(buf.as_properties().first(id), Some(property), "it is found behind all the others");
+            assert_eq!(only.as_properties().first(0x7F), None, "and is passed over whole");
+        }
         assert_eq!(buf.as_properties().receive_maximum(), Some(20));
         assert_eq!(buf.as_properties().user_properties().collect::<Vec<_>>(), [("n", "")]);
         assert_eq!(Properties::EMPTY.receive_maximum(), None);

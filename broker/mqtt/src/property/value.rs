@@ -116,6 +116,18 @@ impl<'a> Property<'a> {
         })
     }
 
+    /// Passes over the value of a property that was checked before: its text is not looked through again.
+    pub(super) fn skip_value(id: u8, reader: &mut Reader<'_>) -> Result<(), DecodeFault> {
+        match id {
+            0x01 | 0x17 | 0x19 | 0x24 | 0x25 | 0x28 | 0x29 | 0x2A => reader.u8().map(drop),
+            0x13 | 0x21 | 0x22 | 0x23 => reader.u16().map(drop),
+            0x02 | 0x11 | 0x18 | 0x27 => reader.u32().map(drop),
+            0x0B => reader.variable_byte_integer().map(drop),
+            0x26 => reader.binary().and_then(|_| reader.binary()).map(drop),
+            _ => reader.binary().map(drop),
+        }
+    }
+
     /// Appends identifier and value.
     pub(super) fn put(self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
         let flag = |out: &mut Vec<u8>, id, value| out.extend_from_slice(&[id, u8::from(value)]);
