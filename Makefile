@@ -6,6 +6,8 @@ PORT ?= 1883
 CARGO ?= cargo
 SOAK_MINUTES ?= 10
 SOAK_KILLS ?= 200
+RUNS ?= 5
+QUICK ?=
 
 .PHONY: run test lint soak bench help
 
@@ -15,7 +17,8 @@ help:
 	@echo 'make lint              formatting and clippy alone'
 	@echo 'make soak [SOAK_MINUTES=10] [SOAK_FROM=seed]   histories of broker core and store from seeds that make test has not; planted faults;'
 	@echo '     [SOAK_KILLS=200]        and so many kills, and power cuts, of the whole program'
-	@echo 'make bench             compare with mosquitto, write the tables to standard output'
+	@echo 'make bench [RUNS=5] [QUICK=1]   compare with mosquitto, rumqttd and RMQTT (builds them), write bench/RESULTS.md;'
+	@echo '     [BENCH_PEERS=...]          hours; QUICK=1: some minutes, into var/bench. Other brokers by path: bench/README.md'
 
 run:
 	@tools/toolchain
@@ -41,7 +44,11 @@ soak:
 	@tools/test-programs
 	KILLS=$(SOAK_KILLS) SEED=$$(date +%s) $(CARGO) test --test durable -- --nocapture --test-threads 1
 
+# A peer that cannot be built is told and left out. The runs are kept in var/bench, so that the page can be written again.
 bench:
 	@tools/toolchain
+	@bench/peers/install
 	$(CARGO) build --release --bin nightjar
-	@bench/compare
+	@mkdir -p var/bench
+	@BENCH_COMMAND='make bench RUNS=$(RUNS)' bench/compare --write --runs $(RUNS) --out var/bench/$$(date +%Y%m%d-%H%M%S).jsonl \
+	    $(if $(QUICK),--quick)
