@@ -18,7 +18,8 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 
-const HELP: &str = "uring --port P [--pairs] [--ring plain|coop|defer] [--buffers 1024] [--buffer-size 16384] [--bundle]";
+const HELP: &str =
+    "uring --port P [--pairs] [--ring plain|coop|defer] [--buffers 1024] [--buffer-size 16384] [--bundle]";
 
 struct Options {
     port: u16,
@@ -33,7 +34,14 @@ struct Options {
 
 impl Options {
     fn parse() -> Option<Options> {
-        let mut o = Options { port: 1883, pairs: false, ring: "defer".into(), buffers: 1024, buffer_size: 16384, bundle: false };
+        let mut o = Options {
+            port: 1883,
+            pairs: false,
+            ring: "defer".into(),
+            buffers: 1024,
+            buffer_size: 16384,
+            bundle: false,
+        };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {

@@ -11,10 +11,21 @@ const SEND: u64 = 1 << 61;
 
 pub enum Event {
     /// `fd` is negative for an error. Without `more`, the multishot request has ended and must be made anew.
-    Accepted { fd: i32, more: bool },
+    Accepted {
+        fd: i32,
+        more: bool,
+    },
     /// `result` bytes, from `buffer` on; 0 the end; negative an error.
-    Received { peer: usize, result: i32, buffer: Option<u16>, more: bool },
-    Sent { peer: usize, result: i32 },
+    Received {
+        peer: usize,
+        result: i32,
+        buffer: Option<u16>,
+        more: bool,
+    },
+    Sent {
+        peer: usize,
+        result: i32,
+    },
 }
 
 pub struct Ring {
