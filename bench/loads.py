@@ -94,15 +94,18 @@ LOADS = [
     Load("pairs 100, QoS 1", "pairs --n 100 --qos 1", FEW, target=cpu(0.22), two=True, seconds=8),
     Load("retained, 20,000 to a new #", "retained --messages 20000 --repeat 5", "--messages 1000 --repeat 1", target=cpu(0.22)),
     Load("retained, 100,000 to a new #", "retained --messages 100000 --repeat 3", "--messages 1000 --repeat 1"),
+    # What a connection takes when the rest is little: what the row above may be held against.
+    Load("one to one, QoS 0, in bursts", "fanin --pubs 1 --subs 1 --qos 0 --window 1000 --burst 50 --messages 200000",
+         "--messages 5000", floor=""),
     Load("offline queue of 20,000, QoS 1, drained", "persist --messages 20000", "--messages 1000", target=cpu(0.14)),
     Load("idle, 10,000 connections", f"idle --n {IDLE_CONNECTIONS} --src-addrs 16", IDLE_QUICK,
          target=Target("bytes", 700), floor="", seconds=10),
     Load("idle, 10,000 with a subscription", f"idle --n {IDLE_CONNECTIONS} --subscribe --src-addrs 16", IDLE_QUICK,
          target=Target("bytes", 1500), floor="", seconds=10),
     Load("connect", "connect --concurrency 100 --duration 5 --src-addrs 200", SHORT, target=cpu(0.80), floor="", two=True),
-    Load("routers with a $7$ password: CONNECT, PUBLISH QoS 1, DISCONNECT",
+    Load("routers, $7$ password",
          "connect --publish --concurrency 100 --duration 5 --src-addrs 200", SHORT, "hashed", Target("rate", 1.0)),
-    Load("routers with an argon2id password",
+    Load("routers, argon2id password",
          "connect --publish --concurrency 100 --duration 5 --src-addrs 200 --stall 30", SHORT, "argon2id"),
 ]
 DOOR_LOADS = [

@@ -196,7 +196,7 @@ def write(folder, sections, command):
 def plots_of(table):
     """Of each plot: its file's name, its title, its figures, and the loads that have them."""
     for name, title, figures in (
-        ("cpu", "CPU of the broker, µs per delivered message", [CPU]),
+        ("cpu", "CPU of the broker, µs per delivered message or connection", [CPU]),
         ("memory", "Memory per idle connection, bytes", [MEMORY]),
         ("latency", "Latency at 10,000 messages a second, µs", LATENCIES),
     ):
