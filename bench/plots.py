@@ -9,8 +9,9 @@ import statistics
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-# Okabe and Ito's colours, which stay apart for all kinds of colour vision; the first is ours.
-COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#999999", "#56b4e9", "#d55e00", "#b8a800"]
+# Okabe and Ito's colours, which stay apart for all kinds of colour vision. A broker has the same in every picture.
+KNOWN = {"nightjar": "#0072b2", "mosquitto": "#e69f00", "rumqttd": "#009e73", "rmqtt": "#cc79a7", "relay floor": "#999999"}
+OTHERS = ["#56b4e9", "#d55e00", "#b8a800"]
 COLUMNS, WIDTH, GAP = 3, 300, 24
 BAR, STEP, HEAD, EDGE = 12, 18, 24, 16
 NUMBER = 92  # room for a figure right of the longest bar
@@ -33,7 +34,8 @@ class Panel:
 
 def bars(title, panels, brokers):
     """The whole picture, as text."""
-    colours = {b: COLOURS[i % len(COLOURS)] for i, b in enumerate(brokers)}
+    guests = [b for b in brokers if b not in KNOWN]
+    colours = {**KNOWN, **{b: OTHERS[i % len(OTHERS)] for i, b in enumerate(guests)}}
     parts = []
     y = EDGE + 20
     x = EDGE

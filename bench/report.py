@@ -34,6 +34,10 @@ class Table:
     def values(self, figure, load, broker):
         return [v for v in map(figure.of, self.good(load, broker)) if v is not None]
 
+    def rounds(self):
+        """How many runs a figure is the median of, at most."""
+        return max((len(self.all_of(x, b)) for x in self.loads for b in self.brokers), default=0)
+
     def failed(self):
         return [r for r in self.runs if "error" in r]
 
@@ -164,14 +168,14 @@ def by_round(runs, what):
 # ---------------------------------------------------------------- RESULTS.md
 
 
-def write(folder, sections, command):
+def write(folder, sections):
     """Writes RESULTS.md and plots/ into `folder`. `sections`: of each mode its name, what is said about it, and its runs."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     lines = ["# Results", ""]
     lines += ["Written by `bench/compare`; what stands here by hand is gone with the next run. The loads, the conditions and how to",
               "read the figures: [README.md](README.md). What keeping on the disk costs: [KEEPING.md](KEEPING.md).", ""]
-    lines += [f"    {command}", ""]
     first = sections[0][1]
+    lines += [f"    {first.get('command', 'bench/compare')}", ""]
     lines += [f"- {x}" for x in first["machine"]]
     tables = [(mode, about, Table(runs, about.get("brokers", ()))) for mode, about, runs in sections]
     for mode, _, table in tables:
@@ -180,7 +184,7 @@ def write(folder, sections, command):
                       "The targets of the plan: ratios of medians with both programs on one core; *worst round* is the least favourable of the",
                       "rounds, each compared within itself.", "", *rows]
     for mode, about, table in tables:
-        lines += ["", f"## {MODES[mode]}", "", f"Mode `{mode}`, {about['date']}, medians of {about['rounds']} interleaved runs "
+        lines += ["", f"## {MODES[mode]}", "", f"Mode `{mode}`, {about['date']}, medians of {table.rounds()} interleaved runs "
                   f"(least–most), load average {about['load']} before."]
         if about.get("quick"):
             lines += ["", "**Quick: one short run each, 500 idle connections. These figures compare nothing.**"]
