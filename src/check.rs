@@ -65,9 +65,8 @@ pub(crate) fn main(args: &CheckArgs) -> ExitCode {
     }
     check_settings(&settings, errors.is_empty(), &mut findings);
     let beside = args.config.with_file_name("nightjar.toml");
-    if let Some(path) = args.toml.clone().or_else(|| beside.exists().then_some(beside)) {
-        check_toml(&path, &mut findings);
-    }
+    let toml = args.toml.clone().or_else(|| beside.exists().then_some(beside));
+    check_toml(toml.as_deref(), &mut findings);
     print(&findings, &args.config);
     if findings.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(crate::run::BAD_CONFIGURATION) }
 }
@@ -199,14 +198,23 @@ fn is_readable_by_all(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-fn check_toml(path: &Path, findings: &mut Findings) {
+fn check_toml(path: Option<&Path>, findings: &mut Findings) {
     match toml::read(path) {
         Err(error) => findings.error(&error.to_string()),
         Ok(extras) => {
             if let Some(gateway) = &extras.gateway
-                && let Err(error) = gateway_cmd::plan(gateway, Some(path))
+                && let Err(error) = gateway_cmd::plan(gateway, path)
             {
                 findings.error(&error.to_string());
+            }
+            let cores = setup::cores();
+            if let Some(threads) = extras.broker.threads.filter(|threads| *threads > cores) {
+                findings.warning(format!(
+                    "threads (nightjar.toml) is {threads}, and there {} {cores} core{}: I/O threads need a core each beside \
+                     the broker's own; leave the option out, and the number follows the machine",
+                    if cores == 1 { "is" } else { "are" },
+                    if cores == 1 { "" } else { "s" },
+                ));
             }
         }
     }

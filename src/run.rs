@@ -65,13 +65,10 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         eprintln!("{error}");
         error.exit_status()
     })?;
-    let extras = match &wish.toml {
-        Some(path) => toml::read(path).map_err(|error| {
-            eprintln!("Error: {error}");
-            BAD_CONFIGURATION
-        })?,
-        None => toml::Extras::default(),
-    };
+    let extras = toml::read(wish.toml.as_deref()).map_err(|error| {
+        eprintln!("Error: {error}");
+        BAD_CONFIGURATION
+    })?;
     let log_file = start_log(&settings).map_err(|message| {
         eprintln!("{message}");
         BAD_CONFIGURATION
@@ -101,6 +98,8 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     if let Some(micros) = extras.broker.gather_us {
         appliance.gather = Duration::from_micros(micros);
     }
+    let cores = setup::cores();
+    appliance.io_threads = extras.broker.io_threads(cores);
     let mut warnings = Vec::new();
     appliance.keeping = setup::keeping(&settings, extras.broker.durability, &mut warnings);
     warn(&warnings);
@@ -153,6 +152,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         let kind = if address.is_ipv4() { "ipv4" } else { "ipv6" };
         tracing::info!(target: "information", "Opening {kind} listen socket on port {}.", address.port());
     }
+    say_threads(appliance.io_threads, cores, extras.broker.threads.is_some());
     if let Some(dir) = &store_dir {
         move_in(&settings, dir);
     }
@@ -198,6 +198,17 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         pid_file,
         signals: Some(signals),
     }))
+}
+
+/// Which of the two ways of running was chosen, and by whom.
+fn say_threads(threads: usize, cores: usize, is_asked_for: bool) {
+    let why = if is_asked_for { "as 'threads' says".to_owned() } else { format!("for {cores} cores") };
+    let who = match threads {
+        0 => "One thread reads, decides and writes".to_owned(),
+        1 => "One I/O thread reads and writes beside the broker's own".to_owned(),
+        _ => format!("{threads} I/O threads read and write beside the broker's own"),
+    };
+    tracing::info!(target: "information", "{who} ({why}).");
 }
 
 /// At the first start with a store, mosquitto's own file comes over. One that cannot be used is no reason not to start.

@@ -56,10 +56,16 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
         connections_max: settings.global_max_connections,
         strangers_max: broker::STRANGERS_MAX,
         stalled_time_max: broker::STALLED_TIME_MAX,
+        io_threads: 0,
         keeping: None,
         gather: broker::GATHER_TIME,
         heap: crate::heap::bytes,
     })
+}
+
+/// Cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// How what must outlive the process is kept; `None`: nothing is to.

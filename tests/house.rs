@@ -102,6 +102,7 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         AUTHENTICATION_STEPS_MAX EXCHANGES_BYTES_MAX UNRELEASED_BYTES_MAX UNKEPT_BYTES_MAX STORE_STALL_MAX
         GATHER_TIME_MAX GATHER_TIME GATHER_PACKETS_MIN
         BACKLOGS_BYTES_MAX TURN_STEPS_MAX TURN_STEPS_PER_WRITE HANDSHAKES_PER_TURN_MAX STALLED_TIME_MAX LAG_LOOK
+        IO_THREADS_MAX IO_THREADS_DEFAULT_MAX BATCH_BYTES BATCHES_WAITING_MAX
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));

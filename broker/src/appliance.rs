@@ -26,7 +26,8 @@ use crate::out_queue::Spares;
 use crate::reactor::{Reactor, WAKE};
 use crate::strangers::Strangers;
 use crate::turn::Turn;
-use crate::{READ_BYTES, lines};
+use crate::workers::Workers;
+use crate::{IO_THREADS_MAX, READ_BYTES, lines};
 
 /// Everything that a broker is started with; read and checked before any port is bound.
 pub struct Appliance {
@@ -46,6 +47,9 @@ pub struct Appliance {
     pub strangers_max: usize,
     /// How long a client's socket may take nothing: [`crate::STALLED_TIME_MAX`], or less.
     pub stalled_time_max: Duration,
+    /// Threads that read and write for the broker's own, [`crate::IO_THREADS_MAX`] at most; 0: it does that itself. See
+    /// [`crate::io_threads_for`].
+    pub io_threads: usize,
     /// Where what must outlive the process is kept; `None`: nothing outlives it.
     pub keeping: Option<Keeping>,
     /// How long the loop naps where that lets events gather and costs nobody more: [`crate::GATHER_TIME`], or another
@@ -158,7 +162,10 @@ impl Appliance {
                 Some(Keeper::start(store, keeping, report)?)
             }
         };
+        let protections: Vec<_> = self.listeners.iter().map(|listener| listener.protection.clone()).collect();
         let reactor = Reactor {
+            workers: Workers::start(self.io_threads.min(IO_THREADS_MAX), &protections, &waker)?,
+            has_more: false,
             packet_bytes_max: self.settings.max_packet_size,
             connections_max: self.connections_max,
             strangers_max: self.strangers_max,

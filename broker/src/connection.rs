@@ -1,12 +1,14 @@
 //! A connection as the edge sees it: its transport, the packet that is not whole yet, the bytes that wait for it.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
+use broker_core::BACKLOG_BYTES_MAX;
 use mqtt::ProtocolVersion;
 
 use crate::REPLY_BYTES_MAX;
 use crate::lag::Lag;
-use crate::out_queue::OutQueue;
+use crate::out_queue::{OutQueue, Spares};
 use crate::transport::Transport;
 
 /// One connection.
@@ -51,7 +53,52 @@ pub(crate) struct Connection {
 impl Connection {
     /// Whether the socket has taken everything.
     pub(crate) fn has_sent_all(&self) -> bool {
-        self.out.is_empty() && self.held.is_empty() && !self.transport.holds_bytes()
+        self.out.waiting().is_empty() && self.held.is_empty() && !self.transport.holds_bytes()
+    }
+
+    /// Whether its socket is with a worker.
+    pub(crate) const fn is_remote(&self) -> bool {
+        matches!(self.transport, Transport::Remote(_))
+    }
+
+    /// Whether something tells when the socket has taken everything. `false`: it has, just now.
+    pub(crate) fn awaits_word(&self) -> bool {
+        match &self.transport {
+            Transport::Remote(remote) => {
+                !self.out.waiting().is_empty() || !self.held.is_empty() || remote.ask_for_word()
+            }
+            _ => true,
+        }
+    }
+
+    /// Looks at what a worker's socket has taken since this was done last; so many bytes.
+    pub(crate) fn settle(&mut self, now: Instant, spares: &mut Spares) -> usize {
+        let Transport::Remote(remote) = &mut self.transport else { return 0 };
+        let count = remote.news();
+        if count > 0 {
+            self.out.came_back(count, spares);
+            self.takes(now, self.out.is_empty());
+        }
+        count
+    }
+
+    /// Bytes in front of its socket.
+    pub(crate) fn backlog_bytes(&self) -> usize {
+        match &self.transport {
+            // What was handed over may have left since: it is asked only when it matters, for this runs for each message.
+            Transport::Remote(remote) if self.out.len() >= BACKLOG_BYTES_MAX / 2 => {
+                self.out.waiting().len() + remote.away() + self.held.len()
+            }
+            _ => self.out.len() + self.held.len(),
+        }
+    }
+
+    /// Packets that have not left whole.
+    pub(crate) fn packets(&self) -> usize {
+        match &self.transport {
+            Transport::Remote(remote) => self.out.packets() + remote.packets(),
+            _ => self.out.packets(),
+        }
     }
 
     /// Whether it comes from outside and is not let in yet.

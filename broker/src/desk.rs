@@ -177,6 +177,13 @@ impl Desk {
         }
     }
 
+    /// Looks at what the sockets of workers have taken, of those connections that are `wanted`.
+    pub(crate) fn settle_all(&mut self, wanted: impl Fn(&Connection) -> bool) {
+        for (_, connection) in self.connections.iter_mut().filter(|(_, connection)| wanted(connection)) {
+            self.bytes_sent += connection.settle(self.now, &mut self.spares) as u64;
+        }
+    }
+
     /// The store has kept what it was given, or has other news.
     pub(crate) fn hear(&mut self, kept: Kept) {
         if self.keeper.as_mut().is_some_and(|keeper| keeper.hear(kept)) {
@@ -265,7 +272,7 @@ impl Outbox for Desk {
     }
 
     fn backlog_bytes(&self, link: LinkId) -> usize {
-        self.connections.get(link.0 as usize).map_or(0, |connection| connection.out.len() + connection.held.len())
+        self.connections.get(link.0 as usize).map_or(0, Connection::backlog_bytes)
     }
 
     fn backlogs_bytes(&self) -> usize {
@@ -275,6 +282,9 @@ impl Outbox for Desk {
     fn tell_when_drained(&mut self, link: LinkId) {
         if let Some(connection) = self.get(link) {
             connection.tell_when_drained = true;
+            if connection.is_remote() {
+                self.set_dirty(link.0); // its worker is asked for word
+            }
         }
     }
 
@@ -366,9 +376,10 @@ impl Outbox for Desk {
 
     fn counts(&self) -> EdgeCounts {
         let (heap_bytes, heap_bytes_most) = (self.heap)();
-        let waiting = self.connections.iter().map(|(_, connection)| &connection.out);
-        let (waiting_packets, waiting_bytes) =
-            waiting.fold((0, 0), |(packets, bytes), out| (packets + out.packets() as u64, bytes + out.len() as u64));
+        let (waiting_packets, waiting_bytes) = self
+            .connections
+            .iter()
+            .fold((0, 0), |(packets, bytes), (_, one)| (packets + one.packets() as u64, bytes + one.out.len() as u64));
         EdgeCounts {
             bytes_received: self.bytes_received,
             bytes_sent: self.bytes_sent,

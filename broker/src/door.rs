@@ -7,7 +7,7 @@ use crate::listener::Protection;
 use crate::transport::{Psk, Tls, Transport, Trouble};
 
 /// What to do with a stranger, from the first bytes.
-pub(crate) enum Opening {
+enum Opening {
     /// Not enough was said.
     Wait,
     /// Shake hands with certificates.
@@ -19,7 +19,7 @@ pub(crate) enum Opening {
 }
 
 /// Decides at a port with TLS.
-pub(crate) fn decide(first_bytes: &[u8], protection: &Protection, port: u16) -> Opening {
+fn decide(first_bytes: &[u8], protection: &Protection, port: u16) -> Opening {
     let mode = protection.encryption_mode();
     match sniff(first_bytes) {
         Sniffed::NeedMore => Opening::Wait,
@@ -62,6 +62,49 @@ pub(crate) fn decide(first_bytes: &[u8], protection: &Protection, port: u16) -> 
             "other",
             format!("speaks neither TLS nor MQTT to the TLS port {port}: check what is behind this address"),
         ),
+    }
+}
+
+/// What became of a stranger at a door with TLS.
+pub(crate) enum Knock {
+    /// Not enough was said.
+    Wait,
+    /// The handshake may begin.
+    Open,
+    /// It went away.
+    Gone,
+    /// To be sent away; the kind for the log's memory, and the complaint without the address.
+    Refuse(&'static str, String),
+}
+
+/// Looks at the first bytes, which stay in the socket, and puts TLS onto it if that is what they ask for. `is_ending`: there
+/// will be no more of them.
+pub(crate) fn knock(transport: &mut Transport, protection: &Protection, port: u16, is_ending: bool) -> Knock {
+    let mut first = [0; certs::SNIFF_BYTES_MAX];
+    let Transport::Plain(stream) = &*transport else { return Knock::Open };
+    let count = match stream.peek(&mut first) {
+        Ok(0) => return Knock::Gone,
+        Ok(count) => count,
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Knock::Wait,
+        Err(_) => return Knock::Gone,
+    };
+    let opened = match decide(&first[..count], protection, port) {
+        Opening::Wait if is_ending => return Knock::Gone, // it went away in the middle of its greeting
+        Opening::Wait => return Knock::Wait,
+        Opening::Certificates => with_certificates as fn(_, &_) -> _,
+        Opening::Psk => with_psk as fn(_, &_) -> _,
+        Opening::Refuse(kind, what) => return Knock::Refuse(kind, what),
+    };
+    // The transport is taken out and put back with TLS on it; the socket stays the registered one.
+    match opened(std::mem::replace(transport, Transport::Taken), protection) {
+        Ok(with_tls) => {
+            *transport = with_tls;
+            Knock::Open
+        }
+        Err(error) => {
+            tracing::error!(target: "error", "Error: Unable to begin TLS: {error}.");
+            Knock::Gone
+        }
     }
 }
 
@@ -135,7 +178,7 @@ const fn psk_kind(fault: &PskFault) -> &'static str {
 }
 
 /// Puts TLS onto a plain transport. `Err` gives it back with what went wrong on our side.
-pub(crate) fn with_certificates(plain: Transport, protection: &Protection) -> Result<Transport, String> {
+fn with_certificates(plain: Transport, protection: &Protection) -> Result<Transport, String> {
     let (Transport::Plain(stream), Some(config)) = (plain, &protection.certificates) else {
         return Err("no certificates at this listener".to_owned());
     };
@@ -146,7 +189,7 @@ pub(crate) fn with_certificates(plain: Transport, protection: &Protection) -> Re
 }
 
 /// Puts TLS-PSK onto a plain transport.
-pub(crate) fn with_psk(plain: Transport, protection: &Protection) -> Result<Transport, String> {
+fn with_psk(plain: Transport, protection: &Protection) -> Result<Transport, String> {
     let (Transport::Plain(stream), Some(context)) = (plain, &protection.psk) else {
         return Err("no PSK file at this listener".to_owned());
     };

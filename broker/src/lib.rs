@@ -1,7 +1,7 @@
 //! Listeners, TLS and PSK doors, and the loop that joins sockets to the core.
 //!
-//! [`Appliance`] is a running broker: one thread that reads the sockets and owns the core. Everything
-//! else (files read again, shutdown, a part of the process that wants to be a client) reaches it by [`Handle`].
+//! [`Appliance`] is a running broker: one thread that owns the core, and reads the sockets if no others do that for it.
+//! Everything else (files read again, shutdown, a part of the process that wants to be a client) reaches it by [`Handle`].
 
 mod appliance;
 mod connection;
@@ -22,8 +22,10 @@ mod scram;
 mod strangers;
 mod transport;
 mod turn;
+mod workers;
 
 pub use appliance::{Appliance, Handle, Reloaded, StartError};
 pub use keeper::{Autosave, Durability, Keeping};
 pub use limits::*;
 pub use listener::{ListenerConfig, Protection};
+pub use workers::io_threads_for;

@@ -5,6 +5,19 @@ use std::time::Duration;
 /// Bytes of one read from a socket; one such buffer per thread.
 pub const READ_BYTES: usize = 256 * 1024;
 
+/// I/O threads that read and write for the broker's own, at most, by the option `threads`.
+pub const IO_THREADS_MAX: usize = 64;
+
+/// And where the option says nothing. More read and write than one thread can decide about.
+pub const IO_THREADS_DEFAULT_MAX: usize = 8;
+
+/// Bytes that an I/O thread reads before it hands them over.
+pub const BATCH_BYTES: usize = 128 * 1024;
+
+/// Batches of one I/O thread that wait for the broker's: then it fills one more, and then reads no further until there is
+/// room. So a connection that may not be heard has said `BATCH_BYTES` three times at most beyond what was handled.
+pub const BATCHES_WAITING_MAX: usize = 2;
+
 /// The largest packet of a client that is not let in yet: a CONNECT with every field at its longest has
 /// five strings of 65,535 bytes and properties.
 pub const STRANGER_PACKET_BYTES_MAX: u32 = 512 * 1024;

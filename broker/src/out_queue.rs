@@ -7,6 +7,8 @@ use crate::{SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
 pub(crate) struct OutQueue {
     bytes: Vec<u8>,
     taken: usize,
+    /// Bytes in front of these that a worker has and the socket has not taken, as far as is known.
+    away: usize,
     replies: Replies,
 }
 
@@ -48,7 +50,7 @@ impl Replies {
 
 impl OutQueue {
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.taken
+        self.bytes.len() - self.taken + self.away
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -95,7 +97,7 @@ impl OutQueue {
         at
     }
 
-    /// Packets that have not left whole. Of a long queue it is reckoned from the first of them: thousands of clients with a
+    /// Packets here that have not left whole. Of a long queue it is reckoned from the first of them: thousands of clients with a
     /// megabyte of tiny packets each would take longer to count than anyone should wait.
     pub(crate) fn packets(&self) -> usize {
         if self.bytes.len() > COUNTED_BYTES_MAX {
@@ -106,7 +108,7 @@ impl OutQueue {
                 at += len;
                 count += 1;
             }
-            return (self.len() * count / at.max(1)).max(1);
+            return (self.waiting().len() * count / at.max(1)).max(1);
         }
         let (mut at, mut count) = (self.packet_at(), 0);
         while let Some(len) = packet_len(&self.bytes[at..]) {
@@ -122,6 +124,7 @@ impl OutQueue {
         *self = Self::default();
     }
 
+    /// What is here.
     pub(crate) fn waiting(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
@@ -135,6 +138,20 @@ impl OutQueue {
             self.taken = 0;
             spares.give_back(std::mem::take(&mut self.bytes));
         }
+    }
+
+    /// A worker has what was here.
+    pub(crate) fn hand_over(&mut self, spares: &mut Spares) {
+        self.away += self.waiting().len();
+        self.taken = 0;
+        spares.give_back(std::mem::take(&mut self.bytes));
+    }
+
+    /// The socket took `count` bytes of what a worker has.
+    pub(crate) fn came_back(&mut self, count: usize, spares: &mut Spares) {
+        self.away -= count;
+        spares.waiting_bytes -= count;
+        self.replies.took(count, self.len());
     }
 }
 
@@ -274,5 +291,23 @@ mod tests {
         }
         queue.took(queue.len(), &mut spares);
         assert_eq!(queue.reply_bytes(), 0);
+    }
+
+    #[test]
+    fn what_a_worker_has_counts_until_the_socket_has_taken_it_replies_among_it() {
+        let (mut queue, mut spares) = (OutQueue::default(), Spares::default());
+        queue.push(&[0; 70], &mut spares);
+        queue.push_reply(&[0; 30], &mut spares);
+        queue.hand_over(&mut spares);
+        assert_eq!((queue.len(), queue.waiting().len(), queue.reply_bytes()), (100, 0, 30));
+        assert_eq!(queue.bytes.capacity(), 0, "no buffer is kept for what is not here");
+        queue.push_reply(&[0; 5], &mut spares);
+        queue.came_back(99, &mut spares);
+        assert_eq!((queue.len(), queue.waiting().len(), queue.reply_bytes()), (6, 5, 35));
+        queue.came_back(1, &mut spares);
+        assert_eq!((queue.len(), queue.reply_bytes()), (5, 5));
+        queue.hand_over(&mut spares);
+        queue.came_back(5, &mut spares);
+        assert_eq!((queue.is_empty(), queue.reply_bytes(), spares.waiting_bytes()), (true, 0, 0));
     }
 }

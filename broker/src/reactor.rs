@@ -13,13 +13,14 @@ use mqtt::{Packet, ProtocolVersion, next_frame};
 use crate::appliance::Command;
 use crate::connection::{Connection, Stage};
 use crate::desk::Desk;
-use crate::door::{self, Opening};
+use crate::door::{self, Knock};
 use crate::gather::Gather;
 use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
 use crate::out_queue::OutQueue;
 use crate::transport::{Progress, Transport};
 use crate::turn::Turn;
+use crate::workers::{DoorPlate, Workers};
 use crate::{
     ACCEPT_REST, ACCEPTS_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, LAG_LOOK, LINGER_TIME_MAX, STRANGER_PACKET_BYTES_MAX,
     STRANGERS_BYTES_MAX, lines,
@@ -31,6 +32,13 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 const CONNECT: u8 = 0x10;
 /// Listeners have the tokens below `WAKE`, connections those from 0.
 const LISTENERS: usize = usize::MAX - 1024;
+
+/// What workers' sockets have taken is looked at when there is something to say to them; where that adds up to so much, in
+/// every turn: what is no longer there must not be counted against [`broker_core::Settings::backlogs_bytes_max`].
+const SETTLED_PAST_BYTES: usize = 16 * 1024 * 1024;
+
+/// A connection that wants to get on with its TLS handshake, and whether the other side will say no more.
+pub(crate) type Handshake = (u32, bool);
 
 pub(crate) struct Reactor {
     pub poll: Poll,
@@ -51,7 +59,7 @@ pub(crate) struct Reactor {
     /// Connections whose sockets may hold more than was read.
     pub again: Vec<u32>,
     /// Connections with a TLS handshake that wait to get on with it.
-    pub handshakes: VecDeque<u32>,
+    pub handshakes: VecDeque<Handshake>,
     /// Whose turn it is.
     pub turn: Turn,
     /// Connections that are over but have bytes to leave, and when patience ends.
@@ -60,6 +68,10 @@ pub(crate) struct Reactor {
     pub gather: Gather,
     /// Packets that the core was told, since the start.
     pub handled: u64,
+    /// Those who read and write instead; none: this thread does.
+    pub workers: Workers,
+    /// They have said more than was heard.
+    pub has_more: bool,
     /// Every connection is over, and no other may begin.
     pub is_stopping: bool,
 }
@@ -92,14 +104,19 @@ impl Reactor {
                     }
                 }
             }
+            if self.desk.spares.waiting_bytes() > SETTLED_PAST_BYTES && !self.workers.is_inline() {
+                self.desk.settle_all(|_| true);
+            }
+            self.has_more = self.hear_workers()?;
             self.go_on(again);
             self.finish_turn();
+            self.workers.wake();
             // Farewells leave first; those who do not take them have `LINGER_TIME_MAX`.
             if self.is_stopping && self.desk.connections.is_empty() {
                 if let Some(keeper) = self.desk.keeper.take() {
                     keeper.finish();
                 }
-                return Ok(());
+                return self.workers.stop();
             }
         }
     }
@@ -114,7 +131,8 @@ impl Reactor {
 
     /// How long nothing may come before there is something to do.
     fn patience(&mut self) -> Option<Duration> {
-        if !self.again.is_empty() || !self.handshakes.is_empty() || self.sockets.iter().any(|socket| socket.has_more) {
+        let has_more = self.has_more || self.sockets.iter().any(|socket| socket.has_more);
+        if has_more || !self.again.is_empty() || !self.handshakes.is_empty() {
             return Some(Duration::ZERO);
         }
         let now = Instant::now();
@@ -172,6 +190,7 @@ impl Reactor {
                             listener.protection = protection;
                         }
                     }
+                    self.workers.protect(self.listeners.iter().map(|listener| listener.protection.clone()));
                     if let Some(settings) = loaded.settings {
                         self.packet_bytes_max = settings.max_packet_size;
                         let now = self.now();
@@ -252,6 +271,16 @@ impl Reactor {
         let is_plain = trust == Trust::Ours || self.listeners[usize::from(listener)].protection.is_plain();
         let entry = self.desk.connections.vacant_entry();
         let at = entry.key();
+        let transport = match transport {
+            Transport::Plain(stream) if !self.workers.is_inline() => {
+                let place = (at as u32, self.generation);
+                let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
+                Transport::Remote(Box::new(self.workers.take_on(place, stream, DoorPlate { listener, port, is_plain })))
+            }
+            other => other,
+        };
+        // The worker looks at the door.
+        let is_plain = is_plain || matches!(transport, Transport::Remote(_));
         let connection = entry.insert(Connection {
             transport,
             peer,
@@ -318,7 +347,9 @@ impl Reactor {
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
         if connection.is_shaking_hands() {
             if !std::mem::replace(&mut connection.is_queued, true) {
-                self.handshakes.push_back(at);
+                self.handshakes.push_back((at, is_ending));
+            } else if is_ending && let Some(queued) = self.handshakes.iter_mut().find(|(queued, _)| *queued == at) {
+                queued.1 = true;
             }
             return;
         }
@@ -328,7 +359,11 @@ impl Reactor {
     /// Reads what has come. A read that does not fill the buffer has emptied a plain socket, so it is not asked
     /// again, but `to_the_end`: after an end of the stream, or a rest from reading, the poll has nothing more to tell.
     fn read(&mut self, at: u32, to_the_end: bool) {
-        let Some(stage) = self.desk.connections.get(at as usize).map(|connection| connection.stage) else { return };
+        let Some(connection) = self.desk.connections.get(at as usize) else { return };
+        let stage = connection.stage;
+        if connection.is_remote() {
+            return self.hear_again(at);
+        }
         if stage == Stage::Leaving || (stage == Stage::Knocking && !self.open_door(at, to_the_end)) {
             return;
         }
@@ -342,7 +377,7 @@ impl Reactor {
     }
 
     /// `false`: the connection owes what it took beyond the measure in turns before.
-    fn begin_turn(&mut self, at: u32) -> bool {
+    pub(crate) fn begin_turn(&mut self, at: u32) -> bool {
         let (work, dirty) = (self.core.work(), self.desk.dirty.len());
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return true };
         let turn = Turn::begin(connection, work, dirty);
@@ -350,7 +385,7 @@ impl Reactor {
         turn.is_some()
     }
 
-    fn end_turn(&mut self, at: u32) {
+    pub(crate) fn end_turn(&mut self, at: u32) {
         let beyond = self.turn.beyond(self.core.work(), self.desk.dirty.len());
         if let Some(connection) = self.desk.connections.get_mut(at as usize)
             && let Some(steps) = beyond
@@ -360,34 +395,16 @@ impl Reactor {
     }
 
     /// Whether what it said waits for its next turn.
-    fn is_cut(&self, at: u32) -> bool {
+    pub(crate) fn is_cut(&self, at: u32) -> bool {
         self.desk.connections.get(at as usize).is_some_and(|connection| connection.is_cut)
     }
 
     fn read_on(&mut self, at: u32, to_the_end: bool) {
         for _ in 0..2 {
+            if !self.may_hear(at) {
+                return;
+            }
             let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
-            if connection.stage == Stage::Leaving || connection.is_paused {
-                return;
-            }
-            if connection.stage == Stage::Client
-                && self.desk.keeper.as_ref().is_some_and(|keeper| keeper.slows(self.desk.now))
-            {
-                if !std::mem::replace(&mut connection.is_slowed, true) {
-                    self.desk.slowed.push(at);
-                }
-                return;
-            }
-            if connection.has_too_many_replies() {
-                connection.is_unheard = true;
-                self.desk.unheard += 1;
-                self.desk.complain(
-                    at,
-                    "replies",
-                    "asks faster than it reads the answers: it is not read from until it does",
-                );
-                return;
-            }
             if std::mem::take(&mut connection.is_cut) {
                 // What it said before comes before what it says now; more is not read from it meanwhile.
                 let rest = self.desk.take_unfinished(at);
@@ -437,60 +454,56 @@ impl Reactor {
         self.again.push(at);
     }
 
+    /// Whether a connection may be read from now. If not, it is seen to that it goes on when it may.
+    pub(crate) fn may_hear(&mut self, at: u32) -> bool {
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
+        if connection.stage == Stage::Leaving || connection.is_paused {
+            return false;
+        }
+        if connection.stage == Stage::Client
+            && self.desk.keeper.as_ref().is_some_and(|keeper| keeper.slows(self.desk.now))
+        {
+            if !std::mem::replace(&mut connection.is_slowed, true) {
+                self.desk.slowed.push(at);
+            }
+            return false;
+        }
+        if connection.has_too_many_replies() {
+            self.desk.bytes_sent += connection.settle(self.desk.now, &mut self.desk.spares) as u64;
+            if connection.has_too_many_replies() {
+                connection.is_unheard = true;
+                self.desk.unheard += 1;
+                if connection.is_remote() {
+                    self.desk.set_dirty(at); // its worker is asked for word
+                }
+                let what = "asks faster than it reads the answers: it is not read from until it does";
+                self.desk.complain(at, "replies", what);
+                return false;
+            }
+        }
+        true
+    }
+
     /// Looks at the first bytes of a stranger at a TLS port; `true` if the handshake may begin.
     fn open_door(&mut self, at: u32, is_ending: bool) -> bool {
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
-        let mut first = [0; certs::SNIFF_BYTES_MAX];
-        let Transport::Plain(stream) = &connection.transport else { return true };
-        let count = match stream.peek(&mut first) {
-            Ok(0) => {
-                self.lost(at);
-                return false;
-            }
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Err(_) => {
-                self.lost(at);
-                return false;
-            }
-        };
         let listener = usize::from(connection.listener);
         let port = self.sockets.iter().find(|s| usize::from(s.listener) == listener).map_or(0, |s| s.port);
-        let protection = &self.listeners[listener].protection;
-        let opened = match door::decide(&first[..count], protection, port) {
-            Opening::Wait => {
-                if is_ending {
-                    self.lost(at); // it went away in the middle of its greeting
-                }
-                return false;
-            }
-            Opening::Certificates => door::with_certificates as fn(_, &_) -> _,
-            Opening::Psk => door::with_psk as fn(_, &_) -> _,
-            Opening::Refuse(kind, what) => {
-                self.desk.complain(at, kind, &what);
-                self.lost(at);
-                return false;
-            }
-        };
-        // The transport is taken out and put back with TLS on it; the socket stays the registered one.
-        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
-        let plain = std::mem::replace(&mut connection.transport, Transport::Taken);
-        match opened(plain, protection) {
-            Ok(transport) => {
-                connection.transport = transport;
+        match door::knock(&mut connection.transport, &self.listeners[listener].protection, port, is_ending) {
+            Knock::Wait => return false,
+            Knock::Open => {
                 connection.stage = Stage::Stranger;
-                true
+                return true;
             }
-            Err(error) => {
-                tracing::error!(target: "error", "Error: Unable to begin TLS: {error}.");
-                self.lost(at);
-                false
-            }
+            Knock::Gone => {}
+            Knock::Refuse(kind, what) => self.desk.complain(at, kind, &what),
         }
+        self.lost(at);
+        false
     }
 
     /// Bytes of one read, in the loop's own buffer.
-    fn take_read(&mut self, at: u32, bytes: &[u8]) {
+    pub(crate) fn take_read(&mut self, at: u32, bytes: &[u8]) {
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
         if connection.unfinished.is_empty() {
             let used = self.handle(at, bytes);
@@ -503,7 +516,7 @@ impl Reactor {
     }
 
     /// Bytes that lay in the connection's own buffer.
-    fn take_bytes(&mut self, at: u32, mut bytes: Vec<u8>) {
+    pub(crate) fn take_bytes(&mut self, at: u32, mut bytes: Vec<u8>) {
         let used = self.handle(at, &bytes);
         if used < bytes.len() / 2 {
             bytes.drain(..used);
@@ -519,7 +532,7 @@ impl Reactor {
         }
     }
 
-    fn keep(&mut self, at: u32, bytes: Vec<u8>) {
+    pub(crate) fn keep(&mut self, at: u32, bytes: Vec<u8>) {
         if !self.desk.keep_unfinished(at, bytes) {
             self.desk.say_seldom("bytes", |more| {
                 tracing::warn!(target: "warning", "Warning: connections that have not logged in send long packets in \
@@ -611,21 +624,21 @@ impl Reactor {
         let listener = connection.listener;
         let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
         match door::wrong_at_plain(first_bytes, port) {
-            Some((kind, what)) if connection.transport.short_read_is_all() => self.desk.complain(at, kind, &what),
+            Some((kind, what)) if connection.transport.is_plain() => self.desk.complain(at, kind, &what),
             _ => self.desk.complain(at, "malformed", &format!("does not speak MQTT as it should: {fault}")),
         }
     }
 
     /// The other side will say no more. What it is still owed (the answers to its last words) leaves first, if
     /// the socket takes it.
-    fn ended(&mut self, at: u32) {
+    pub(crate) fn ended(&mut self, at: u32) {
         let now = self.now();
         self.core.closed(now, LinkId(at), &mut self.desk);
         self.desk.close(LinkId(at));
     }
 
     /// The connection can no longer be used.
-    fn lost(&mut self, at: u32) {
+    pub(crate) fn lost(&mut self, at: u32) {
         let now = self.now();
         self.core.closed(now, LinkId(at), &mut self.desk);
         self.remove(at);
@@ -639,10 +652,10 @@ impl Reactor {
             self.read(at, true);
         }
         for _ in 0..HANDSHAKES_PER_TURN_MAX {
-            let Some(at) = self.handshakes.pop_front() else { break };
+            let Some((at, is_ending)) = self.handshakes.pop_front() else { break };
             if let Some(connection) = self.desk.connections.get_mut(at as usize) {
                 connection.is_queued = false;
-                self.read(at, true);
+                self.read(at, is_ending);
             }
         }
         self.look_who_lags();
@@ -673,6 +686,7 @@ impl Reactor {
         if self.desk.lags.looks_at(now, every).is_none_or(|at| at > now) {
             return;
         }
+        self.desk.settle_all(|connection| connection.lag.is_some());
         let Desk { lags, connections, stalled_time_max, .. } = &mut self.desk;
         for at in lags.look(connections.iter_mut(), now, *stalled_time_max) {
             let now = self.now();
@@ -715,7 +729,7 @@ impl Reactor {
             if connection.stage != Stage::Leaving {
                 continue;
             }
-            if connection.has_sent_all() {
+            if connection.has_sent_all() || !connection.awaits_word() {
                 self.remove(at);
             } else {
                 self.lingering.push((self.desk.now + LINGER_TIME_MAX, at, connection.generation));
@@ -750,6 +764,9 @@ impl Reactor {
     fn write(&mut self, at: u32, drained: &mut Vec<u32>) {
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return };
         connection.is_dirty = false;
+        if connection.is_remote() {
+            return self.hand_over(at, drained);
+        }
         while !connection.out.is_empty() {
             match connection.transport.write(connection.out.waiting()) {
                 Ok(Progress::Some(count)) => {
@@ -788,6 +805,9 @@ impl Reactor {
             self.connected[usize::from(connection.listener)] -= 1;
         }
         connection.transport.close();
+        if let Transport::Remote(remote) = &connection.transport {
+            self.workers.let_go(remote.worker());
+        }
         // Dropping the socket takes it out of the poll.
         drop(connection);
     }

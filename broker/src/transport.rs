@@ -9,6 +9,7 @@ use openssl::ssl::{ErrorCode, SslStream};
 use rustls::ServerConnection;
 
 use crate::TLS_READS_MAX;
+use crate::workers::Remote;
 
 /// A connection's bytes.
 pub(crate) enum Transport {
@@ -17,6 +18,8 @@ pub(crate) enum Transport {
     Local(UnixStream),
     Tls(Box<Tls>),
     Psk(Box<Psk>),
+    /// With a worker, which has one of the others.
+    Remote(Box<Remote>),
     /// Nothing: TLS is being put onto what was here.
     Taken,
 }
@@ -59,7 +62,7 @@ impl Transport {
             Self::Local(stream) => registry.register(stream, token, interest),
             Self::Tls(tls) => registry.register(&mut tls.stream, token, interest),
             Self::Psk(psk) => registry.register(psk.stream.get_mut(), token, interest),
-            Self::Taken => Ok(()),
+            Self::Remote(_) | Self::Taken => Ok(()),
         }
     }
 
@@ -68,12 +71,31 @@ impl Transport {
         matches!(self, Self::Plain(_) | Self::Local(_))
     }
 
+    /// Whether TLS has begun and no bytes can come yet.
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        match self {
+            Self::Tls(tls) => tls.session.is_handshaking(),
+            Self::Psk(psk) => !psk.is_open,
+            Self::Plain(_) | Self::Local(_) | Self::Remote(_) | Self::Taken => false,
+        }
+    }
+
+    /// Whether bytes come as they were sent: there is no TLS.
+    pub(crate) const fn is_plain(&self) -> bool {
+        match self {
+            Self::Remote(remote) => remote.is_plain(),
+            _ => self.short_read_is_all(),
+        }
+    }
+
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
         match self {
             Self::Plain(stream) => progress(stream.read(buffer)),
             Self::Local(stream) => progress(stream.read(buffer)),
             Self::Tls(tls) => tls.read(buffer),
             Self::Psk(psk) => psk.read(buffer),
+            // A worker's bytes are brought and handed over, see `workers`.
+            Self::Remote(_) => Ok(Progress::Later),
             Self::Taken => Err(Trouble::Gone),
         }
     }
@@ -84,6 +106,8 @@ impl Transport {
             Self::Local(stream) => progress(stream.write(bytes)),
             Self::Tls(tls) => tls.write(bytes),
             Self::Psk(psk) => psk.write(bytes),
+            // A worker's bytes are brought and handed over, see `workers`.
+            Self::Remote(_) => Ok(Progress::Later),
             Self::Taken => Err(Trouble::Gone),
         }
     }
@@ -93,13 +117,17 @@ impl Transport {
     pub(crate) fn flush(&mut self) -> Result<Progress, Trouble> {
         match self {
             Self::Tls(tls) => tls.flush(),
-            Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Taken => Ok(Progress::Some(1)),
+            Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Remote(_) | Self::Taken => Ok(Progress::Some(1)),
         }
     }
 
     /// Whether something written is not with the socket yet.
     pub(crate) fn holds_bytes(&self) -> bool {
-        matches!(self, Self::Tls(tls) if tls.session.wants_write())
+        match self {
+            Self::Tls(tls) => tls.session.wants_write(),
+            Self::Remote(remote) => remote.away() > 0,
+            Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Taken => false,
+        }
     }
 
     /// Says goodbye as the transport has it. Nothing is waited for: what the socket has taken leaves after it is dropped, too.
@@ -114,6 +142,7 @@ impl Transport {
                     let _ = psk.stream.shutdown();
                 }
             }
+            Self::Remote(remote) => remote.close(),
             Self::Plain(_) | Self::Local(_) | Self::Taken => {}
         }
     }

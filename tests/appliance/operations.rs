@@ -556,6 +556,67 @@ impl Drop for Pasted {
 }
 
 #[test]
+fn the_number_of_threads_is_checked_and_said_at_the_start() {
+    let folder = Folder::new();
+    let conf = folder.write("mosquitto.conf", filled(LOCAL, &folder, free_port()));
+    let nightjar = |command: &str, file: &str, variable: Option<&str>| {
+        folder.write("nightjar.toml", file);
+        let mut nightjar = Command::new(NIGHTJAR);
+        nightjar.args([command, "-c"]).arg(&conf).env_remove("NIGHTJAR_BROKER__THREADS");
+        if let Some(value) = variable {
+            nightjar.env("NIGHTJAR_BROKER__THREADS", value);
+        }
+        nightjar
+    };
+    for (file, variable) in [("[broker]\nthreads = 65\n", None), ("[broker]\nthreads = -1\n", None), ("", Some("65"))] {
+        for command in ["run", "check"] {
+            let ended = output_of(&mut nightjar(command, file, variable));
+            let said = text(&ended.stderr) + &text(&ended.stdout);
+            assert_eq!(ended.status.code(), Some(3), "{command} {file:?} {variable:?}: {said}");
+            assert!(
+                said.contains("broker.threads is 0 (the broker's own thread reads and writes) to 64, not "),
+                "{said}"
+            );
+        }
+    }
+    let checked = output_of(&mut nightjar("check", "[broker]\nthreads = 64\n", None));
+    let is_large = std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 64);
+    let said = text(&checked.stdout);
+    assert_eq!(said.contains("warning: threads (nightjar.toml) is 64, and there "), !is_large, "{said}");
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    let rows = [
+        ("[broker]\nthreads = 0\n", None, "One thread reads, decides and writes (as 'threads' says)."),
+        ("", Some("1"), "One I/O thread reads and writes beside the broker's own (as 'threads' says)."),
+        (
+            "[broker]\nthreads = 1\n",
+            Some("2"),
+            "2 I/O threads read and write beside the broker's own (as 'threads' says).",
+        ),
+        ("", None, " cores)."),
+    ];
+    for (file, variable, wanted) in rows {
+        // Another process may take a port between our choosing it and the program's binding it.
+        let is_said = (0..5).any(|_| {
+            folder.write("mosquitto.conf", filled(LOCAL, &folder, free_port()));
+            let mut child = nightjar("run", file, variable).stderr(Stdio::piped()).spawn().expect("it runs");
+            let log = Lines::of(child.stderr.take().expect("standard error is piped"));
+            let is_running = log.wait(|lines| lines.iter().any(|line| line.ends_with(" running")).then_some(()));
+            if is_running.is_none() {
+                assert!(log.all().iter().any(|line| line.contains("in use")), "{:#?}", log.all());
+                child.wait().expect("our own child");
+                return false;
+            }
+            assert_eq!(log.count(wanted), 1, "{wanted}: {:#?}", log.all());
+            let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+            nix::sys::signal::kill(pid, Signal::SIGTERM).expect("it runs");
+            assert!(child.wait().expect("our own child").success());
+            true
+        });
+        assert!(is_said, "no free port in five tries");
+    }
+}
+
+#[test]
 fn check_tells_several_errors_at_once_and_the_guides_traps() {
     let folder = Folder::new();
     folder.certificates();

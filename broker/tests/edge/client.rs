@@ -41,6 +41,7 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
         connections_max: None,
         strangers_max: broker::STRANGERS_MAX,
         stalled_time_max: broker::STALLED_TIME_MAX,
+        io_threads: crate::IO_THREADS,
         keeping: None,
         gather: broker::GATHER_TIME,
         heap: || (0, 0),

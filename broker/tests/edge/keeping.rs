@@ -94,6 +94,7 @@ fn two_brokers_cannot_have_one_store() {
         connections_max: None,
         strangers_max: 1,
         stalled_time_max: broker::STALLED_TIME_MAX,
+        io_threads: crate::IO_THREADS,
         keeping: Some(Keeping {
             dir: dir.path().join("store"),
             durability: Durability::Strict,

@@ -31,6 +31,7 @@ pub(crate) fn connection([client_id]: [usize; 1]) -> usize {
         keeping: None,
         gather: broker::GATHER_TIME,
         stalled_time_max: broker::STALLED_TIME_MAX,
+        io_threads: 0,
         heap: || (0, 0),
     };
     let (handle, thread) = appliance.start().expect("the broker starts");
