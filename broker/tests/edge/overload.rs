@@ -159,6 +159,25 @@ fn what_is_left_of_a_turn_is_dealt_with_in_the_next_in_its_order_and_to_the_end(
     assert_eq!(stats(&broker).publishes_dropped, 0, "nobody was slow enough to lose anything");
 }
 
+#[test]
+fn what_is_left_of_a_read_is_dealt_with_though_nothing_more_comes() {
+    let broker = start();
+    let mut crowd: Vec<Client> = (0..40)
+        .map(|n| {
+            let mut client = broker.client(&format!("crowd{n}"));
+            client.subscribe("n", 0);
+            client
+        })
+        .collect();
+    // One read of a dozen turns, to which nothing is answered.
+    let all: Vec<u8> = (0..5_000_u32).flat_map(|n| publish("n", &n.to_be_bytes())).collect();
+    let mut publisher = broker.client("publisher");
+    publisher.say(&all);
+    for client in &mut crowd {
+        client.expect(&all);
+    }
+}
+
 impl Client {
     /// Takes a message of QoS 1, acknowledges it, and answers the number in it.
     fn acknowledges_one(&mut self) -> Option<u32> {
