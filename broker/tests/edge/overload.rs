@@ -345,5 +345,7 @@ fn a_storm_of_tls_handshakes_leaves_turns_for_those_who_are_there() {
             turns += 1;
         }
     });
-    assert!(turns >= STORM / broker::HANDSHAKES_PER_TURN_MAX / 3, "{turns} turns beside {STORM} handshakes");
+    // A third of what there is room for. With I/O threads a turn goes through one of them twice, and each has its own queue.
+    let share = if crate::IO_THREADS == 0 { 3 } else { 3 * 2 * crate::IO_THREADS };
+    assert!(turns >= STORM / broker::HANDSHAKES_PER_TURN_MAX / share, "{turns} turns beside {STORM} handshakes");
 }
