@@ -8,6 +8,9 @@ use mio::{Events, Poll, Token};
 
 use super::mailbox::What;
 use super::*;
+use crate::connection::{Connection, Stage};
+use crate::out_queue::{OutQueue, Spares};
+use crate::transport::Transport;
 use crate::{BATCH_BYTES, BATCHES_WAITING_MAX};
 
 /// How long anything may take before a test gives up.
@@ -138,7 +141,7 @@ fn a_full_worker_goes_on_writing() {
 fn what_the_socket_does_not_take_stays_in_the_account_and_word_comes_when_it_has() {
     let mut desk = Desk::new(1);
     let (mut remote, mut client) = desk.connect();
-    let large = vec![b'x'; 16 << 20];
+    let large: Vec<u8> = (0..16 << 20).map(|n: u32| (n % 251) as u8).collect();
     remote.write(&large, 3);
     desk.workers.wake();
     until("it is looked at", || remote.is_seen());
@@ -147,11 +150,58 @@ fn what_the_socket_does_not_take_stays_in_the_account_and_word_comes_when_it_has
     assert_eq!((remote.away() + taken, remote.packets()), (large.len(), 3));
     let mut got = vec![0; large.len()];
     client.read_exact(&mut got).expect("all of it");
+    assert!(got == large);
     desk.wait();
     assert_eq!(desk.words(), [(0, 1)]);
     remote.news();
     assert_eq!((remote.away(), remote.packets()), (0, 0));
     assert!(!remote.ask_for_word(), "nothing is left to wait for");
+}
+
+#[test]
+fn the_backlog_of_a_connection_is_what_waits_here_and_what_its_worker_has() {
+    let mut desk = Desk::new(1);
+    let (remote, mut client) = desk.connect();
+    let mut connection = Connection {
+        transport: Transport::Remote(Box::new(remote)),
+        peer: None,
+        listener: 0,
+        version: mqtt::ProtocolVersion::V311,
+        stage: Stage::Client,
+        generation: 1,
+        unfinished: Vec::new(),
+        out: OutQueue::default(),
+        held: Vec::new(),
+        held_now: 0,
+        holds_messages: false,
+        is_dirty: false,
+        is_paused: false,
+        is_unheard: false,
+        is_slowed: false,
+        tell_when_drained: false,
+    };
+    for (count, total) in [(100, 100), (700_000, 700_100)] {
+        let mut spares = Spares::default();
+        connection.out.push_reply(&vec![0; count], &mut spares);
+        let Transport::Remote(remote) = &mut connection.transport else { unreachable!("it is") };
+        remote.write(connection.out.waiting(), 1);
+        connection.out.hand_over(&mut spares);
+        connection.out.push(b"more", &mut spares);
+        // Nobody has woken the worker.
+        assert_eq!((connection.backlog_bytes(), connection.has_sent_all()), (total + 4, false));
+        connection.out.took(4, &mut spares);
+        assert!(!connection.has_sent_all(), "the worker has it still");
+    }
+    assert_eq!(connection.packets(), 2);
+    assert!(connection.awaits_word() && connection.has_too_many_replies());
+    desk.workers.wake();
+    client.read_exact(&mut vec![0; 700_100]).expect("all of it");
+    desk.wait();
+    // Seen at once where it is much, after looking where it is little.
+    assert_eq!(connection.backlog_bytes(), 0);
+    assert_eq!(connection.settle(), 700_100);
+    assert_eq!((connection.backlog_bytes(), connection.packets()), (0, 0));
+    assert!(connection.has_sent_all() && !connection.awaits_word() && !connection.has_too_many_replies());
 }
 
 #[test]

@@ -52,6 +52,39 @@ fn a_client_that_reads_no_answers_is_not_read_from_until_it_does() {
 }
 
 #[test]
+fn who_reads_no_answers_cannot_have_the_broker_keep_its_questions() {
+    // More than all the buffers between the two, ours among them, may hold.
+    const BYTES: usize = 64 << 20;
+    let broker = start();
+    let log = Log::begin();
+    let mut client = narrow(&broker, "asks");
+    client.stream.set_write_timeout(Some(std::time::Duration::from_secs(1))).expect("a time-out");
+    let block = [0xc0, 0].repeat(1 << 16);
+    let taken = (0..BYTES / block.len()).take_while(|_| client.stream.write_all(&block).is_ok()).count();
+    assert!(taken < BYTES / block.len() / 2, "{taken} blocks were taken");
+    log.wait_for("asks faster than it reads the answers");
+    broker.client("other").ping();
+}
+
+#[test]
+fn what_waits_for_who_reads_slowly_leaves_whole_before_its_connection_ends() {
+    let broker = start();
+    let mut slow = narrow(&broker, "slow");
+    slow.subscribe("t", 0);
+    let mut publisher = broker.client("publisher");
+    let mut wanted = Vec::new();
+    for number in 0..90_u8 {
+        let message = publish("t", &[number; 10_000]);
+        publisher.say(&message);
+        wanted.extend(message);
+    }
+    publisher.ping();
+    broker.client("slow").ping();
+    slow.expect(&wanted);
+    slow.expect_end();
+}
+
+#[test]
 fn messages_for_a_client_that_does_not_read_are_dropped_and_its_own_words_are_heard() {
     let broker = start();
     let mut slow = narrow(&broker, "slow");
