@@ -178,10 +178,14 @@ fn the_backlog_of_a_connection_is_what_waits_here_and_what_its_worker_has() {
         is_paused: false,
         is_unheard: false,
         is_slowed: false,
+        is_cut: false,
+        is_queued: false,
+        debt: 0,
+        lag: None,
         tell_when_drained: false,
     };
+    let mut spares = Spares::default();
     for (count, total) in [(100, 100), (700_000, 700_100)] {
-        let mut spares = Spares::default();
         connection.out.push_reply(&vec![0; count], &mut spares);
         let Transport::Remote(remote) = &mut connection.transport else { unreachable!("it is") };
         remote.write(connection.out.waiting(), 1);
@@ -199,7 +203,7 @@ fn the_backlog_of_a_connection_is_what_waits_here_and_what_its_worker_has() {
     desk.wait();
     // Seen at once where it is much, after looking where it is little.
     assert_eq!(connection.backlog_bytes(), 0);
-    assert_eq!(connection.settle(), 700_100);
+    assert_eq!(connection.settle(Instant::now(), &mut spares), 700_100);
     assert_eq!((connection.backlog_bytes(), connection.packets()), (0, 0));
     assert!(connection.has_sent_all() && !connection.awaits_word() && !connection.has_too_many_replies());
 }
