@@ -95,7 +95,7 @@ LOADS = [
     # loadgen writes each message by itself, as devices do, and that takes it longer than it takes a broker to read it: so a
     # fast broker finds one in each read, and its figure is what a read, a write and an acknowledgement of TCP cost. Here it
     # writes ten at a time: the figure is what the broker costs.
-    Load("gateways 200→1, QoS 0, ten in a write", "gateways --n 200 --subs 1 --qos 0 --window 20 --burst 10", FEW),
+    Load("gateways 100→1, QoS 0, ten in a write", "gateways --n 100 --subs 1 --qos 0 --window 10 --burst 10", FEW),
     Load("fanin 200→1, QoS 1, ten in a write", "fanin --pubs 200 --subs 1 --qos 1 --burst 10", FEW, seconds=10),
     Load("fanin 200→1, QoS 2, ten in a write", "fanin --pubs 200 --subs 1 --qos 2 --messages 300 --stall 30 --burst 10", FEWER),
     Load("pairs 100, QoS 1, ten in a write", "pairs --n 100 --qos 1 --burst 10", FEW, seconds=8),

@@ -173,7 +173,8 @@ def write(folder, sections):
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     lines = ["# Results", ""]
     lines += ["Written by `bench/compare`; what stands here by hand is gone with the next run. The loads, the conditions and how to",
-              "read the figures: [README.md](README.md). What keeping on the disk costs: [KEEPING.md](KEEPING.md).", ""]
+              "read the figures: [README.md](README.md). Why what is missed is missed: [MISSED.md](MISSED.md). What keeping on the disk",
+              "costs: [KEEPING.md](KEEPING.md).", ""]
     first = sections[0][1]
     lines += [f"    {first.get('command', 'bench/compare')}", ""]
     lines += [f"- {x}" for x in first["machine"]]
