@@ -1,6 +1,5 @@
 //! A broker that runs: its thread, and the handle by which the rest of the process speaks to it.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -17,6 +16,7 @@ use slab::Slab;
 
 use crate::desk::Desk;
 use crate::gather::Gather;
+use crate::handshakes::Handshakes;
 use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
 use crate::lag::Lags;
@@ -204,7 +204,7 @@ impl Appliance {
             started,
             scratch: vec![0; READ_BYTES],
             again: Vec::new(),
-            handshakes: VecDeque::new(),
+            handshakes: Handshakes::default(),
             turn: Turn::default(),
             lingering: Vec::new(),
             generation: 0,

@@ -7,6 +7,7 @@ use broker_core::BACKLOG_BYTES_MAX;
 use mqtt::ProtocolVersion;
 
 use crate::REPLY_BYTES_MAX;
+use crate::handshakes::Queued;
 use crate::lag::Lag;
 use crate::out_queue::{OutQueue, Spares};
 use crate::transport::Transport;
@@ -40,8 +41,8 @@ pub(crate) struct Connection {
     pub is_slowed: bool,
     /// Whole packets of it wait in `unfinished`: it has said more than its turn has room for.
     pub is_cut: bool,
-    /// It stands in the queue of handshakes.
-    pub is_queued: bool,
+    /// Its place in the queue of handshakes.
+    pub queued: Queued,
     /// Steps that its last turns took beyond their measure; they are taken from its next ones.
     pub debt: u32,
     /// What is remembered of it while it does not keep up.
@@ -51,6 +52,38 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// One that begins: nothing has been said.
+    pub(crate) fn new(
+        transport: Transport,
+        peer: Option<SocketAddr>,
+        listener: u16,
+        stage: Stage,
+        generation: u32,
+    ) -> Self {
+        Self {
+            transport,
+            peer,
+            listener,
+            version: ProtocolVersion::V311,
+            stage,
+            generation,
+            unfinished: Vec::new(),
+            out: OutQueue::default(),
+            held: Vec::new(),
+            held_now: 0,
+            holds_messages: false,
+            is_dirty: false,
+            is_paused: false,
+            is_unheard: false,
+            is_slowed: false,
+            is_cut: false,
+            queued: None,
+            debt: 0,
+            lag: None,
+            tell_when_drained: false,
+        }
+    }
+
     /// Whether the socket has taken everything.
     pub(crate) fn has_sent_all(&self) -> bool {
         self.out.waiting().is_empty() && self.held.is_empty() && !self.transport.holds_bytes()

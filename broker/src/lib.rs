@@ -8,6 +8,8 @@ mod connection;
 mod desk;
 mod door;
 mod gather;
+mod handshakes;
+mod hearing;
 mod keeper;
 mod knocks;
 mod lag;

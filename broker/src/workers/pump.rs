@@ -2,7 +2,6 @@
 //! knows nothing of MQTT, decides nothing, and waits for nobody but its poll: while the broker's thread has no room for
 //! another batch it reads no more, and goes on writing.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use super::account::Account;
 use super::mailbox::{Batch, Deed, Mailbox, Newcomer, News, Order, Orders, What};
 use crate::HANDSHAKES_PER_TURN_MAX;
 use crate::door::{self, Knock};
+use crate::handshakes::{Handshakes, Queued};
 use crate::listener::Protection;
 use crate::transport::{Progress, Transport};
 
@@ -33,8 +33,7 @@ pub(super) struct Pump {
     orders: Orders,
     /// Sockets that may hold more than was read.
     again: Vec<u32>,
-    /// Sockets with a TLS handshake that wait to get on with it, and whether the other side will say no more.
-    handshakes: VecDeque<(u32, bool)>,
+    handshakes: Handshakes,
     /// There is no room to read into.
     is_full: bool,
     is_stopping: bool,
@@ -62,8 +61,8 @@ struct Socket {
     is_lost: bool,
     /// Stands in the list of those that may hold more.
     is_again: bool,
-    /// Stands in the queue of handshakes.
-    is_queued: bool,
+    /// Its place in the queue of handshakes.
+    queued: Queued,
 }
 
 /// Whoever waits for this worker is told that it has ended, though it broke down.
@@ -88,7 +87,7 @@ impl Pump {
             words: Vec::new(),
             orders: Orders::default(),
             again: Vec::new(),
-            handshakes: VecDeque::new(),
+            handshakes: Handshakes::default(),
             is_full: false,
             is_stopping: false,
         };
@@ -123,9 +122,8 @@ impl Pump {
                 }
             }
             for _ in 0..HANDSHAKES_PER_TURN_MAX {
-                let Some((at, is_ending)) = self.handshakes.pop_front() else { break };
-                if let Some(socket) = self.socket(at) {
-                    socket.is_queued = false;
+                let Some(at) = self.handshakes.pop() else { break };
+                if let Some(is_ending) = self.socket(at).and_then(|socket| socket.queued.take()) {
                     self.read(at, is_ending);
                 }
             }
@@ -197,7 +195,7 @@ impl Pump {
             has_ended: registered.is_err(),
             is_lost: false,
             is_again: false,
-            is_queued: false,
+            queued: None,
         };
         if self.sockets.len() <= at as usize {
             self.sockets.resize_with(at as usize + 1, || None);
@@ -290,13 +288,9 @@ impl Pump {
         if is_writable && !socket.is_lost {
             self.write_on(at);
         }
-        let Some(socket) = self.socket(at) else { return };
+        let Some(socket) = self.sockets.get_mut(at as usize).and_then(Option::as_deref_mut) else { return };
         if socket.is_knocking || socket.transport.is_shaking_hands() {
-            if !std::mem::replace(&mut socket.is_queued, true) {
-                self.handshakes.push_back((at, is_ending));
-            } else if is_ending && let Some(queued) = self.handshakes.iter_mut().find(|(queued, _)| *queued == at) {
-                queued.1 = true;
-            }
+            self.handshakes.push(at, &mut socket.queued, is_ending);
             return;
         }
         self.read(at, is_ending);

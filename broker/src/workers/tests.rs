@@ -9,7 +9,7 @@ use mio::{Events, Poll, Token};
 use super::mailbox::What;
 use super::*;
 use crate::connection::{Connection, Stage};
-use crate::out_queue::{OutQueue, Spares};
+use crate::out_queue::Spares;
 use crate::transport::Transport;
 use crate::{BATCH_BYTES, BATCHES_WAITING_MAX};
 
@@ -162,28 +162,7 @@ fn what_the_socket_does_not_take_stays_in_the_account_and_word_comes_when_it_has
 fn the_backlog_of_a_connection_is_what_waits_here_and_what_its_worker_has() {
     let mut desk = Desk::new(1);
     let (remote, mut client) = desk.connect();
-    let mut connection = Connection {
-        transport: Transport::Remote(Box::new(remote)),
-        peer: None,
-        listener: 0,
-        version: mqtt::ProtocolVersion::V311,
-        stage: Stage::Client,
-        generation: 1,
-        unfinished: Vec::new(),
-        out: OutQueue::default(),
-        held: Vec::new(),
-        held_now: 0,
-        holds_messages: false,
-        is_dirty: false,
-        is_paused: false,
-        is_unheard: false,
-        is_slowed: false,
-        is_cut: false,
-        is_queued: false,
-        debt: 0,
-        lag: None,
-        tell_when_drained: false,
-    };
+    let mut connection = Connection::new(Transport::Remote(Box::new(remote)), None, 0, Stage::Client, 1);
     let mut spares = Spares::default();
     for (count, total) in [(100, 100), (700_000, 700_100)] {
         connection.out.push_reply(&vec![0; count], &mut spares);
