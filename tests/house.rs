@@ -40,6 +40,12 @@ fn rooms_do_not_know_what_they_must_not() {
         ("broker/store", "mosquitto-db"),
         ("broker", "mosquitto-db"),
         ("broker/store", "link"),
+        ("gateway/radio", "gateway"),
+        ("gateway/radio", "broker"),
+        ("gateway/radio", "link"),
+        ("gateway/radio", "mqtt"),
+        ("gateway/radio", "tokio"),
+        ("gateway", "radio"),
     ];
     for (one, other) in strangers {
         let manifest = root().join(one).join("Cargo.toml");

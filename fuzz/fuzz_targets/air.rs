@@ -7,12 +7,28 @@ use gateway_core::batch::{Batches, Limits};
 use gateway_core::dialect_a::Encoder;
 use gateway_core::duplicates::{DuplicateRule, Duplicates};
 use gateway_core::filter::Filters;
+use gateway_core::monitor::MonitorPacket;
+use gateway_core::radio_counts::RadioCounts;
 use gateway_core::{Pipeline, Timestamp, ad, btsnoop, hci};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(records) = btsnoop::records(bytes) {
-        records.take_while(Result::is_ok).for_each(drop);
+        for record in records.map_while(Result::ok) {
+            if record.kind == btsnoop::PacketKind::Note {
+                let counts = btsnoop::note(record.data).and_then(|note| RadioCounts::parse(note.text));
+                assert!(counts.is_none_or(|counts| RadioCounts::parse(&counts.to_string()) == Some(counts)));
+            }
+        }
+    }
+    if let Some(packet) = MonitorPacket::parse(bytes) {
+        let _ = (packet.scan_switched(), packet.is_hardware_error(), packet.address());
+        // What passes for reports here is at least looked at as such there.
+        assert!(
+            !packet.is_advertising()
+                || !matches!(hci::advertising_reports(packet.data), Ok(None))
+                || packet.data.len() < 3
+        );
     }
     let _ = ad::local_name(bytes);
     ad::service_uuids(bytes).for_each(drop);

@@ -13,8 +13,8 @@
 
 use crate::Timestamp;
 
-const MAGIC: [u8; 8] = *b"btsnoop\0";
-const VERSION: u32 = 1;
+pub(crate) const MAGIC: [u8; 8] = *b"btsnoop\0";
+pub(crate) const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 16;
 const RECORD_HEADER_BYTES: usize = 24;
 
@@ -23,7 +23,7 @@ const RECORD_HEADER_BYTES: usize = 24;
 pub const PACKET_BYTES_MAX: u32 = 131_072;
 
 /// 1970-01-01 in microseconds since the format's epoch, the year 0.
-const EPOCH_MICROS: i64 = 0x00DC_DDB3_0F2F_8000;
+pub(crate) const EPOCH_MICROS: i64 = 0x00DC_DDB3_0F2F_8000;
 
 /// How the packets of a recording are wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,67 @@ pub enum LinkType {
 pub enum PacketKind {
     /// An HCI event, from its event code on.
     Event,
-    /// Commands, data, notes and the like: of no interest here.
+    /// An HCI command, from its opcode on.
+    Command,
+    /// An adapter has come: type, bus, address (least octet first), eight bytes of its name in the kernel.
+    NewIndex,
+    /// An adapter has gone.
+    DeleteIndex,
+    /// An adapter is in use.
+    OpenIndex,
+    /// An adapter is in use no longer.
+    CloseIndex,
+    /// What is known of an adapter in use: address (least octet first), manufacturer.
+    IndexInfo,
+    /// Something that a program said: see [`note`].
+    Note,
+    /// Data and the like: of no interest here.
     Other,
+}
+
+impl PacketKind {
+    /// The kinds that have an opcode of the monitor, with it.
+    const MONITOR: [(u16, Self); 8] = [
+        (0, Self::NewIndex),
+        (1, Self::DeleteIndex),
+        (2, Self::Command),
+        (3, Self::Event),
+        (8, Self::OpenIndex),
+        (9, Self::CloseIndex),
+        (10, Self::IndexInfo),
+        (13, Self::Note),
+    ];
+
+    /// What an opcode of the monitor stands for.
+    pub fn of_monitor(opcode: u16) -> Self {
+        Self::MONITOR.iter().find(|(known, _)| *known == opcode).map_or(Self::Other, |(_, kind)| *kind)
+    }
+
+    /// The opcode of the monitor; `None` for [`PacketKind::Other`], which is many.
+    pub fn monitor_opcode(self) -> Option<u16> {
+        Self::MONITOR.iter().find(|(_, kind)| *kind == self).map(|(opcode, _)| *opcode)
+    }
+}
+
+/// What a program said into a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note<'a> {
+    /// As of syslog: 3 is an error, 4 a warning, 6 information, 7 for debugging.
+    pub priority: u8,
+    /// Who says it.
+    pub ident: &'a str,
+    /// What.
+    pub text: &'a str,
+}
+
+/// The packet of a [`PacketKind::Note`] in its parts: priority, length of the ident with its NUL, ident, text (perhaps
+/// with a NUL). `None`: it is broken, or not UTF-8.
+pub fn note(packet: &[u8]) -> Option<Note<'_>> {
+    let &[priority, ident_bytes, ref left @ ..] = packet else { return None };
+    let (ident, text) = left.split_at_checked(ident_bytes.into())?;
+    let ident = std::str::from_utf8(ident.strip_suffix(&[0]).unwrap_or(ident)).ok()?;
+    let text = std::str::from_utf8(text.strip_suffix(&[0]).unwrap_or(text)).ok()?;
+    Some(Note { priority, ident, text })
 }
 
 /// One packet of a recording.
@@ -203,16 +262,12 @@ impl<'a> Records<'a> {
     }
 
     fn unwrap_packet(&self, flags: u32, packet: &'a [u8]) -> (u16, PacketKind, &'a [u8]) {
-        /// Opcode of the monitor, and packet type of H4: an HCI event.
-        const MONITOR_EVENT: u32 = 3;
+        /// Packet type of H4: an HCI event.
         const H4_EVENT: u8 = 4;
         /// Received by the host; a command or an event.
         const RECEIVED_EVENT: u32 = 0b11;
         match (self.link_type, packet) {
-            (LinkType::Monitor, event) if flags & 0xFFFF == MONITOR_EVENT => {
-                ((flags >> 16) as u16, PacketKind::Event, event)
-            }
-            (LinkType::Monitor, other) => ((flags >> 16) as u16, PacketKind::Other, other),
+            (LinkType::Monitor, packet) => ((flags >> 16) as u16, PacketKind::of_monitor(flags as u16), packet),
             (LinkType::Uart, [H4_EVENT, event @ ..]) => (0, PacketKind::Event, event),
             (LinkType::Unencapsulated, event) if flags & 0b11 == RECEIVED_EVENT => (0, PacketKind::Event, event),
             (LinkType::Unencapsulated | LinkType::Uart, other) => (0, PacketKind::Other, other),
@@ -254,7 +309,7 @@ mod tests {
             (event.offset, event.adapter, event.kind, event.data, event.dropped),
             (16, 1, PacketKind::Event, EVENT, 7)
         );
-        assert_eq!((command.offset, command.adapter, command.kind), (45, 0, PacketKind::Other));
+        assert_eq!((command.offset, command.adapter, command.kind), (45, 0, PacketKind::Command));
         assert_eq!(records(&file).unwrap().link_type(), LinkType::Monitor);
     }
 
