@@ -13,7 +13,8 @@ use certs::{Finding, Severity};
 use clap::Args;
 
 use crate::config_files::OnDisk;
-use crate::{gateway_cmd, privileges, screen, setup, toml};
+use crate::gateway::within;
+use crate::{privileges, screen, setup, toml};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -203,7 +204,7 @@ fn check_toml(path: Option<&Path>, findings: &mut Findings) {
         Err(error) => findings.error(&error.to_string()),
         Ok(extras) => {
             if let Some(gateway) = &extras.gateway
-                && let Err(error) = gateway_cmd::plan(gateway, path)
+                && let Err(error) = within::plan(gateway, path)
             {
                 findings.error(&error.to_string());
             }

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use broker_conf::Overrides;
 use clap::{Args, Parser, Subcommand};
 
+use crate::gateway::radio_child::{self, RadioProcessArgs};
 use crate::moving::commands as moving;
-use crate::{certs_cmd, check, demo, init, passwd, run};
+use crate::{certs_cmd, check, demo, gateway, init, passwd, run};
 
 /// An MQTT broker that stands in for mosquitto, and a Bluetooth gateway, in one program.
 ///
@@ -39,6 +40,11 @@ enum Command {
     Import(moving::ImportArgs),
     Export(moving::ExportArgs),
     Store(moving::StoreArgs),
+    /// This machine's Bluetooth: adapters, what is on the air, recordings
+    Gateway(gateway::GatewayArgs),
+    /// The part of `nightjar run` that has the radio
+    #[command(hide = true)]
+    RadioProcess(RadioProcessArgs),
     /// Show it working: a broker, and a gateway that plays a recording
     Demo(demo::DemoArgs),
 }
@@ -104,6 +110,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Init(args) => init::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Passwd(args) => passwd::main(&args),
+        Command::Gateway(args) => gateway::main(&args),
+        Command::RadioProcess(args) => radio_child::main(&args),
         Command::Certs(args) => certs_cmd::main(args),
         Command::Import(args) => moving::import(&args),
         Command::Export(args) => moving::export(&args),

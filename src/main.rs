@@ -3,12 +3,13 @@
 //! Called as `mosquitto` or `mosquitto_passwd` (a link to this file) it takes those programs' command lines.
 //! What a command does is in the file of its name.
 
+mod capabilities;
 mod certs_cmd;
 mod check;
 mod cli;
 mod config_files;
 mod demo;
-mod gateway_cmd;
+mod gateway;
 mod heap;
 mod init;
 mod logging;

@@ -13,20 +13,32 @@ use nix::unistd::{Gid, Uid, User, initgroups, setgid, setuid};
 /// # Errors
 /// The message, if the user is not there or cannot be become.
 pub(crate) fn give_away(wanted: Option<&str>, hand_over: impl FnOnce(&User)) -> Result<(), String> {
-    if !Uid::effective().is_root() || wanted == Some("root") {
-        return Ok(());
-    }
-    let user = match wanted {
-        Some(name) => find(name)?
-            .ok_or_else(|| format!("Error: Invalid user '{name}': there is no such user on this machine."))?,
-        None => match find("mosquitto")? {
-            Some(user) => user,
-            None => find("nobody")?
-                .ok_or("Error: there is neither a user 'mosquitto' nor 'nobody': set the option user.")?,
-        },
-    };
+    let Some(user) = to_become(wanted)? else { return Ok(()) };
     hand_over(&user);
     become_user(&user).map_err(|error| format!("Error: cannot become the user '{}': {error}.", user.name))
+}
+
+/// The user whom this process becomes at its start; `None`: it stays what it is, as no root or as a wanted one.
+///
+/// # Errors
+/// The message, if the user is not there.
+pub(crate) fn to_become(wanted: Option<&str>) -> Result<Option<User>, String> {
+    if !Uid::effective().is_root() || wanted == Some("root") {
+        return Ok(None);
+    }
+    match wanted {
+        Some(name) => find(name)?
+            .ok_or_else(|| format!("Error: Invalid user '{name}': there is no such user on this machine."))
+            .map(Some),
+        None => match find("mosquitto")? {
+            Some(user) => Ok(Some(user)),
+            None => find("nobody")?
+                .ok_or_else(|| {
+                    "Error: there is neither a user 'mosquitto' nor 'nobody': set the option user.".to_owned()
+                })
+                .map(Some),
+        },
+    }
 }
 
 /// Whether `wanted` is there to be become: asked before any port is bound.
@@ -72,11 +84,13 @@ pub(crate) fn would_lose_roots_files() -> bool {
     Uid::effective().is_root()
 }
 
-fn find(name: &str) -> Result<Option<User>, String> {
+/// The user of this name.
+pub(crate) fn find(name: &str) -> Result<Option<User>, String> {
     User::from_name(name).map_err(|error| format!("Error: cannot look up the user '{name}': {error}."))
 }
 
-fn become_user(user: &User) -> io::Result<()> {
+/// Becomes another user, for good, in all threads. Only root can.
+pub(crate) fn become_user(user: &User) -> io::Result<()> {
     let name = std::ffi::CString::new(user.name.as_str())?;
     // Groups first: without root they can no longer be set. Each of these acts on all threads of the process.
     initgroups(&name, user.gid)?;

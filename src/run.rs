@@ -8,16 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ::gateway::RadioPlan;
 use broker::Handle;
 use broker_conf::{Overrides, Settings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::config_files::OnDisk;
-use crate::gateway_cmd::{self, Gateway};
+use crate::gateway::radio_process::RadioProcess;
+use crate::gateway::within::{self, Gateway, Planned};
 use crate::logging::{self, Destinations, Kinds, LogFile, Stamp};
 use crate::moving::{import, place};
-use crate::{privileges, screen, setup, toml};
+use crate::{capabilities, privileges, screen, setup, toml};
 
 /// Exit status of a bad configuration, as mosquitto's.
 pub(crate) const BAD_CONFIGURATION: u8 = 3;
@@ -108,7 +110,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         say(&message);
         BAD_CONFIGURATION
     })?;
-    let plan = extras.gateway.as_ref().map(|gateway| gateway_cmd::plan(gateway, wish.toml.as_deref()));
+    let plan = extras.gateway.as_ref().map(|gateway| within::plan(gateway, wish.toml.as_deref()));
     let plan = plan.transpose().map_err(|error| {
         say(&error);
         BAD_CONFIGURATION
@@ -156,7 +158,10 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     if let Some(dir) = &store_dir {
         move_in(&settings, dir);
     }
-    let (handle, broker) = appliance.start().map_err(|error| {
+    // Before any thread is started and while it can still be given what it needs. A bad radio is no reason not to start.
+    let user = settings.user.as_ref().map(|user| user.value.as_str());
+    let radio = plan.as_ref().and_then(Planned::radio).and_then(|plan| start_radio(plan, user));
+    let (handle, broker) = appliance.start_when_bound(capabilities::give_up).map_err(|error| {
         say(&error);
         1
     })?;
@@ -165,7 +170,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         1
     })?;
     // Recordings and keys were opened as root may; from here on nobody needs to be root.
-    let gateway = plan.map(|plan| plan.start(&handle)).transpose().map_err(|error| {
+    let gateway = plan.map(|plan| plan.start(&handle, radio)).transpose().map_err(|error| {
         say(&error);
         1
     })?;
@@ -180,7 +185,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
                 written there without root.", dir.display(), user.name);
         }
     };
-    privileges::give_away(settings.user.as_ref().map(|user| user.value.as_str()), hand_over).map_err(|message| {
+    privileges::give_away(user, hand_over).map_err(|message| {
         say(&message);
         1
     })?;
@@ -198,6 +203,15 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         pid_file,
         signals: Some(signals),
     }))
+}
+
+/// The process that has the radio, and alone keeps what that takes.
+fn start_radio(plan: &RadioPlan, user: Option<&str>) -> Option<RadioProcess> {
+    let radio = privileges::to_become(user).and_then(|user| {
+        RadioProcess::start(plan, user.as_ref())
+            .map_err(|error| format!("Error: the radio process cannot be started: {error}."))
+    });
+    radio.inspect_err(|message| tracing::error!(target: "error", "{message}")).ok()
 }
 
 /// Which of the two ways of running was chosen, and by whom.

@@ -118,6 +118,18 @@ impl Appliance {
     /// # Errors
     /// The first port that cannot be had; nothing is left running then.
     pub fn start(self) -> Result<(Handle, JoinHandle<io::Result<()>>), StartError> {
+        self.start_when_bound(|| Ok(()))
+    }
+
+    /// As [`Appliance::start`]; `bound` is called when every port is bound and before any thread is started. What a
+    /// thread must not inherit is given up there.
+    ///
+    /// # Errors
+    /// Those of [`Appliance::start`], and that of `bound`.
+    pub fn start_when_bound(
+        self,
+        bound: impl FnOnce() -> io::Result<()>,
+    ) -> Result<(Handle, JoinHandle<io::Result<()>>), StartError> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (commands, inbox) = channel();
@@ -131,6 +143,7 @@ impl Appliance {
             poll.registry().register(&mut socket.socket, Listening::token(at), Interest::READABLE)?;
         }
         let addresses = sockets.iter().map(|s| s.socket.local_addr()).collect::<io::Result<Arc<[_]>>>()?;
+        bound()?;
         let mut secret = [0; 40];
         getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
         let (key, seed) = secret.split_at(32);

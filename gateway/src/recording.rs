@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway_core::btsnoop::{self, PacketKind};
+use gateway_core::chips::Chips;
+use gateway_core::monitor::MonitorPacket;
 use gateway_core::{Timestamp, hci};
 
 use crate::GatewayError;
@@ -33,6 +35,7 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event<'a> {
     pub(crate) at: Timestamp,
+    /// Which of the gateway's radios heard it.
     pub(crate) adapter: u16,
     /// From its event code on.
     pub(crate) octets: &'a [u8],
@@ -52,15 +55,25 @@ impl Recording {
 
     fn read(path: &Path, bytes: Vec<u8>) -> Result<Self, GatewayError> {
         let damaged = |fault| GatewayError::Recording { path: path.to_owned(), fault };
-        let (mut events, mut packets) = (Vec::new(), 0);
+        let (mut events, mut packets, mut chips) = (Vec::new(), 0, Chips::default());
         let mut records = btsnoop::records(&bytes).map_err(damaged)?;
         while let Some(record) = records.next() {
             let record = record.map_err(damaged)?;
             packets += 1;
+            match record.kind {
+                PacketKind::NewIndex | PacketKind::IndexInfo => {
+                    let packet = MonitorPacket { kind: record.kind, adapter: record.adapter, data: record.data };
+                    if let Some(address) = packet.address() {
+                        chips.came(record.adapter, address);
+                    }
+                }
+                PacketKind::DeleteIndex => chips.went(record.adapter),
+                _ => {}
+            }
             // One that is broken is kept too: the pipeline counts it.
             if record.kind == PacketKind::Event && !matches!(hci::advertising_reports(record.data), Ok(None)) {
                 let range = records.offset() - record.data.len()..records.offset();
-                events.push(Place { at: record.at, adapter: record.adapter, range });
+                events.push(Place { at: record.at, adapter: chips.of(record.adapter), range });
             }
         }
         if events.is_empty() {

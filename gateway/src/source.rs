@@ -25,10 +25,14 @@ const SILENCE_MAX: Duration = Duration::from_secs(3600);
 pub(crate) enum Next<'a> {
     /// A packet was heard.
     Heard(Event<'a>),
+    /// It became known who an adapter is.
+    Adapter,
     /// The time asked for has come.
     Reached(Timestamp),
     /// Nothing will be heard any more.
     Ended,
+    /// Nor here, for this reason.
+    Broken(String),
 }
 
 /// A recording that is being replayed.
@@ -101,7 +105,7 @@ mod tests {
         match replay.next(None).await {
             Next::Heard(event) => Some(event.at),
             Next::Ended => None,
-            Next::Reached(_) => panic!("nothing was asked for"),
+            other => panic!("nothing was asked for: {other:?}"),
         }
     }
 

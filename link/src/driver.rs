@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt::Packet;
+use mqtt::{DecodeFault, Packet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -14,11 +14,14 @@ use tracing::{debug, info, warn};
 use crate::dial::{BoxedStream, dial};
 use crate::fault::Fault;
 use crate::handle::Shared;
-use crate::outbox::Outbox;
-use crate::session::{Event, OUTBOX_BYTES_MAX, Session};
+use crate::session::{Event, OUTBOX_BYTES_MAX, Overlong, Session};
 use crate::{ConnectionKind, LinkSettings, State};
 
-/// The largest packet that is read from a server. Nothing here subscribes, so it is small.
+mod buffers;
+
+use buffers::{Outgoing, Unread};
+
+/// The largest packet that is read from a server. What is subscribed to is small; a larger message is passed over.
 pub(crate) const PACKET_IN_BYTES_MAX: u32 = 256 * 1024;
 
 /// How long a farewell may take: DISCONNECT written, and the server's end of the stream seen.
@@ -57,14 +60,8 @@ struct Driver {
     logged: BTreeMap<(u8, u8), Instant>,
 }
 
-/// Two batches: one that the socket is taking, which must not move or grow (OpenSSL insists on it), and the next.
-#[derive(Default)]
-struct Outgoing {
-    leaving: Outbox,
-    /// Bytes of `leaving` that the socket has taken.
-    taken: usize,
-    next: Outbox,
-}
+/// Fixed header, topic and packet identifier of a PUBLISH, at most.
+const OVERLONG_HEAD_BYTES_MAX: usize = 5 + 2 + 65_535 + 2;
 
 /// How a connection ended, if not by a fault.
 enum End {
@@ -149,7 +146,7 @@ impl Driver {
     async fn carry(&mut self, stream: BoxedStream, connect_by: Instant) -> Result<End, Fault> {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut scratch = vec![0; READ_BYTES];
-        let mut unread = Vec::new();
+        let mut unread = Unread::default();
         let shared = Arc::clone(&self.shared);
         self.session.open(now(), &mut self.outgoing.next)?;
         loop {
@@ -200,20 +197,51 @@ impl Driver {
     }
 
     /// Feeds the session with every whole packet in `unread` and `bytes`; keeps what is not whole.
-    fn take_in(&mut self, unread: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Fault> {
-        unread.extend_from_slice(bytes);
-        let mut rest = unread.as_slice();
-        while let Some(frame) = mqtt::next_frame(rest, PACKET_IN_BYTES_MAX).map_err(Fault::Malformed)? {
+    fn take_in(&mut self, unread: &mut Unread, bytes: &[u8]) -> Result<(), Fault> {
+        let passed = unread.pass(bytes);
+        unread.bytes.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+        let mut rest = unread.bytes.as_slice();
+        loop {
+            let frame = match mqtt::next_frame(rest, PACKET_IN_BYTES_MAX) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(DecodeFault::PacketTooLarge) if self.session.is_up() && self.session.subscribes() => {
+                    let Some(overlong) = Overlong::read(rest) else {
+                        // A topic and an identifier have room in this; what is no PUBLISH never will be one.
+                        if rest.len() > OVERLONG_HEAD_BYTES_MAX || rest.first().is_some_and(|first| first >> 4 != 3) {
+                            return Err(Fault::Malformed(DecodeFault::PacketTooLarge));
+                        }
+                        break;
+                    };
+                    self.session.handle_overlong(now(), overlong, &mut self.outgoing.next);
+                    unread.to_pass = overlong.bytes.saturating_sub(rest.len());
+                    rest = rest.get(overlong.bytes..).unwrap_or_default();
+                    continue;
+                }
+                Err(fault) => return Err(Fault::Malformed(fault)),
+            };
             let packet = Packet::decode(self.settings.protocol, frame).map_err(Fault::Malformed)?;
             self.session.handle(now(), &packet, &mut self.outgoing.next)?;
             rest = rest.get(frame.len..).unwrap_or_default();
             if self.session.is_up() && !matches!(*self.state.borrow(), State::Up { .. }) {
                 self.state.send_replace(State::Up { since: now() });
+                self.shared.lock().inbox.connected();
             }
         }
-        let whole = unread.len() - rest.len();
-        unread.drain(..whole);
+        let whole = unread.bytes.len() - rest.len();
+        unread.bytes.drain(..whole);
+        self.hand_on();
         Ok(())
+    }
+
+    fn hand_on(&mut self) {
+        let arrived = self.session.take_arrived();
+        if !arrived.is_empty() {
+            let mut inner = self.shared.lock();
+            for received in arrived {
+                inner.inbox.push(received);
+            }
+        }
     }
 
     /// After whatever happened: more messages into the outbox, the books brought up to date.
@@ -235,6 +263,8 @@ impl Driver {
         counts.too_large = tally.too_large;
         counts.refused = tally.refused;
         counts.unasked = tally.unasked;
+        counts.received = tally.received;
+        counts.inbound_dropped = tally.inbound_too_large;
         counts.connects = tally.connects;
         counts.in_flight = self.session.in_flight();
         let oldest = [self.session.oldest(), self.outgoing.oldest(), inner.spool.front().map(|queued| queued.ordinal)];
@@ -288,6 +318,7 @@ impl Driver {
             let mut inner = self.shared.lock();
             inner.counts.sent += sent;
             inner.spool.put_back(unsent);
+            inner.inbox.lost();
         }
         self.keep_books();
     }
@@ -341,6 +372,11 @@ impl Driver {
                         "{to}: the server sent a message to {topic:?} that was not asked for: is the client id another's?"
                     );
                 }
+                Event::NotSubscribed { filter, reason } => {
+                    warn!(
+                        "{to}: the server refused the subscription to {filter:?}: {reason:?}; nothing will come by it"
+                    );
+                }
                 Event::Again { messages } => info!("{to}: new session: {messages} messages are sent again"),
                 Event::Resumed { messages } => info!("{to}: session resumed: {messages} messages go on"),
                 _ => {}
@@ -358,51 +394,6 @@ impl Driver {
             }
             _ => true,
         }
-    }
-}
-
-impl Outgoing {
-    /// Writes some of `leaving`; flushes when all is written. Safe to cancel: `taken` says what went.
-    ///
-    /// Gives how many QoS 0 messages are sent by that.
-    async fn write(&mut self, writer: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<u64> {
-        if let Some(rest) = self.leaving.bytes().get(self.taken..).filter(|rest| !rest.is_empty()) {
-            let taken = writer.write(rest).await?;
-            if taken == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.taken += taken;
-        }
-        if self.taken < self.leaving.len() {
-            return Ok(0);
-        }
-        // TLS keeps what the socket does not take; only flushed is sent.
-        writer.flush().await?;
-        self.taken = 0;
-        Ok(self.leaving.finish())
-    }
-
-    fn swap_when_taken(&mut self) {
-        if self.leaving.is_empty() {
-            std::mem::swap(&mut self.leaving, &mut self.next);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.leaving.is_empty() && self.next.is_empty()
-    }
-
-    fn oldest(&self) -> Option<u64> {
-        self.leaving.oldest().or(self.next.oldest())
-    }
-
-    /// How many QoS 0 messages were sent, and those that were not, youngest first.
-    fn abandon(&mut self) -> (u64, Vec<crate::spool::Queued>) {
-        let (_, mut unsent) = self.next.abandon(0);
-        let (sent, rest) = self.leaving.abandon(self.taken);
-        unsent.extend(rest);
-        self.taken = 0;
-        (sent, unsent)
     }
 }
 

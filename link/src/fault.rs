@@ -237,6 +237,27 @@ fn disconnected_words(reason: ReasonCode) -> String {
     }
 }
 
+/// What a packet is called.
+pub(crate) const fn packet_name(packet: &mqtt::Packet) -> &'static str {
+    match packet {
+        mqtt::Packet::Connect(_) => "CONNECT",
+        mqtt::Packet::ConnAck(_) => "CONNACK",
+        mqtt::Packet::Publish(_) => "PUBLISH",
+        mqtt::Packet::PubAck(_) => "PUBACK",
+        mqtt::Packet::PubRec(_) => "PUBREC",
+        mqtt::Packet::PubRel(_) => "PUBREL",
+        mqtt::Packet::PubComp(_) => "PUBCOMP",
+        mqtt::Packet::Subscribe(_) => "SUBSCRIBE",
+        mqtt::Packet::SubAck(_) => "SUBACK",
+        mqtt::Packet::Unsubscribe(_) => "UNSUBSCRIBE",
+        mqtt::Packet::UnsubAck(_) => "UNSUBACK",
+        mqtt::Packet::PingReq => "PINGREQ",
+        mqtt::Packet::PingResp => "PINGRESP",
+        mqtt::Packet::Disconnect(_) => "DISCONNECT",
+        mqtt::Packet::Auth(_) => "AUTH",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

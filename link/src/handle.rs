@@ -1,11 +1,13 @@
 //! The handle: what the owner of a link holds, and what it shares with the driver.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use mqtt::{REMAINING_LENGTH_MAX, TopicName};
 use tokio::sync::{Notify, watch};
 
+use crate::inbox::{Inbound, Inbox};
 use crate::spool::{Spool, message_bytes};
 use crate::{LinkSettings, Message, driver};
 
@@ -60,6 +62,7 @@ impl Link {
             queued: inner.spool.len(),
             queued_bytes: inner.spool.bytes(),
             dropped: inner.counts.dropped + inner.spool.dropped(),
+            inbound_dropped: inner.counts.inbound_dropped + inner.inbox.dropped(),
             ..inner.counts
         }
     }
@@ -67,6 +70,18 @@ impl Link {
     /// How the connection is, now and as it changes.
     pub fn state(&self) -> watch::Receiver<State> {
         self.0.state.clone()
+    }
+
+    /// Waits for what the link has to tell: that it is connected or no more, or a message that came by a subscription.
+    /// One at a time may wait; for ever, once the link is closed and all was told. Nothing is lost when it is dropped
+    /// while it waits.
+    pub async fn inbound(&self) -> Inbound {
+        std::future::poll_fn(|context| self.poll_inbound(context)).await
+    }
+
+    /// As [`Link::inbound`], for who waits by hand.
+    pub fn poll_inbound(&self, context: &Context<'_>) -> Poll<Inbound> {
+        self.0.shared.lock().inbox.poll(context)
     }
 
     /// Takes no more messages, goes on delivering for at most `close_timeout`, then says DISCONNECT.
@@ -117,6 +132,10 @@ pub struct Counts {
     pub refused: u64,
     /// Messages that the server sent without being asked: acknowledged and thrown away.
     pub unasked: u64,
+    /// Messages that came by a subscription.
+    pub received: u64,
+    /// Of what came, thrown away: nobody took it in time, or it was larger than is taken (256 KiB).
+    pub inbound_dropped: u64,
     /// CONNACKs with success.
     pub connects: u64,
     /// Connections that ended without our wish, and tries that failed.
@@ -185,6 +204,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) spool: Spool,
+    pub(crate) inbox: Inbox,
     /// Those that are not the spool's.
     pub(crate) counts: Counts,
     /// Since when the link should close.
@@ -193,7 +213,12 @@ pub(crate) struct Inner {
 
 impl Shared {
     fn new(settings: &LinkSettings) -> Self {
-        let inner = Inner { spool: Spool::new(settings.limits), counts: Counts::default(), closing: None };
+        let inner = Inner {
+            spool: Spool::new(settings.limits),
+            inbox: Inbox::default(),
+            counts: Counts::default(),
+            closing: None,
+        };
         Self { inner: Mutex::new(inner), changed: Notify::new(), closing: watch::Sender::new(None) }
     }
 

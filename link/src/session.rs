@@ -11,12 +11,18 @@ use std::time::{Duration, Instant};
 
 use mqtt::{Ack, ConnAck, Packet, PacketId, Properties, ProtocolVersion, Publish, QoS, ReasonCode, TopicName};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, packet_name};
 use crate::ids::PacketIds;
 use crate::outbox::Outbox;
 use crate::server::{self, Server};
 use crate::spool::{Queued, Spool};
 use crate::{ConnectionKind, LinkSettings, Message};
+
+mod inbound;
+
+use inbound::Subscribed;
+
+pub(crate) use inbound::Overlong;
 
 /// Messages stay in the spool while this much waits for the socket. One message may go over it.
 pub(crate) const OUTBOX_BYTES_MAX: usize = 64 * 1024;
@@ -32,6 +38,8 @@ pub(crate) enum Event {
     Lowered { topic: Arc<str>, to: QoS },
     /// The server sent a message that nobody asked for.
     Unasked { topic: String },
+    /// The server refused a subscription.
+    NotSubscribed { filter: String, reason: ReasonCode },
     /// The far session is gone: so many messages are sent again as new.
     Again { messages: usize },
     /// The far session is there: so many messages go on where they were.
@@ -45,6 +53,8 @@ pub(crate) struct Tally {
     pub(crate) too_large: u64,
     pub(crate) refused: u64,
     pub(crate) unasked: u64,
+    pub(crate) received: u64,
+    pub(crate) inbound_too_large: u64,
     pub(crate) connects: u64,
 }
 
@@ -65,6 +75,7 @@ pub(crate) struct Session {
     releasing: VecDeque<InFlight>,
     /// Were on their way in a far session that is gone: to be sent again as new, before the spool.
     again: VecDeque<Queued>,
+    inbound: Subscribed,
     /// PUBLISH packets of this connection.
     published_here: u64,
     /// Whether we have been connected before, in this process.
@@ -104,6 +115,7 @@ impl Session {
             sent_here: 0,
             releasing: VecDeque::new(),
             again: VecDeque::new(),
+            inbound: Subscribed::default(),
             published_here: 0,
             was_up: false,
             inherited: false,
@@ -153,13 +165,14 @@ impl Session {
             Packet::PubComp(ack) => self.handle_pubcomp(ack),
             Packet::PingResp => self.ping_sent_at = None,
             Packet::Publish(publish) => self.handle_publish(now, publish, out),
-            Packet::PubRel(ack) => self.push(now, &Packet::PubComp(done(ack.packet_id)), out),
+            Packet::PubRel(ack) => self.handle_pubrel(now, ack, out),
+            Packet::SubAck(suback) => self.handle_suback(suback),
             Packet::Disconnect(disconnect) if self.settings.protocol.is_v5() => {
                 let text = server::reason_string(&disconnect.properties);
                 return Err(Fault::Disconnected { reason: disconnect.reason, text });
             }
-            // Nothing here subscribes; an answer to what a former owner of the session asked is harmless.
-            Packet::SubAck(_) | Packet::UnsubAck(_) => {}
+            // Nothing here unsubscribes; an answer to what a former owner of the session asked is harmless.
+            Packet::UnsubAck(_) => {}
             other => return Err(Fault::Unexpected { packet: packet_name(other), when: "from a server" }),
         }
         Ok(())
@@ -213,6 +226,7 @@ impl Session {
         self.sent_here = 0;
         self.published_here = 0;
         self.ping_sent_at = None;
+        self.forget_asking();
     }
 
     /// Whether CONNACK was had, and the connection not lost since.
@@ -266,6 +280,7 @@ impl Session {
         } else {
             self.start_anew();
         }
+        self.subscribe(now, out);
         Ok(())
     }
 
@@ -282,6 +297,7 @@ impl Session {
 
     /// The far session is gone, and with it what a PUBREC had promised: all is sent again as new.
     fn start_anew(&mut self) {
+        self.forget_unreleased();
         let mut messages: Vec<InFlight> = self.releasing.drain(..).chain(self.publishing.drain(..)).collect();
         messages.sort_unstable_by_key(|message| message.queued.ordinal);
         if !messages.is_empty() {
@@ -322,19 +338,6 @@ impl Session {
         {
             // After a reconnect the server may have forgotten the identifier: it was done then [5.0 §3.7.2.1].
             self.finish(message, ReasonCode::Success);
-        }
-    }
-
-    /// Nothing here subscribes, but the session may have subscriptions from a former owner of the client id.
-    /// Its messages are acknowledged, or they would block the server's window for ever.
-    fn handle_publish(&mut self, now: Instant, publish: &Publish, out: &mut Outbox) {
-        self.tally.unasked += 1;
-        let topic = publish.topic.map(|topic| topic.as_str().to_owned()).unwrap_or_default();
-        self.events.push(Event::Unasked { topic });
-        match (publish.qos, publish.packet_id) {
-            (QoS::AtLeastOnce, Some(id)) => self.push(now, &Packet::PubAck(done(id)), out),
-            (QoS::ExactlyOnce, Some(id)) => self.push(now, &Packet::PubRec(done(id)), out),
-            _ => {}
         }
     }
 
@@ -469,26 +472,6 @@ struct Header {
 
 fn done<'a>(packet_id: PacketId) -> Ack<'a> {
     Ack { packet_id, reason: ReasonCode::Success, properties: Properties::EMPTY }
-}
-
-fn packet_name(packet: &Packet) -> &'static str {
-    match packet {
-        Packet::Connect(_) => "CONNECT",
-        Packet::ConnAck(_) => "CONNACK",
-        Packet::Publish(_) => "PUBLISH",
-        Packet::PubAck(_) => "PUBACK",
-        Packet::PubRec(_) => "PUBREC",
-        Packet::PubRel(_) => "PUBREL",
-        Packet::PubComp(_) => "PUBCOMP",
-        Packet::Subscribe(_) => "SUBSCRIBE",
-        Packet::SubAck(_) => "SUBACK",
-        Packet::Unsubscribe(_) => "UNSUBSCRIBE",
-        Packet::UnsubAck(_) => "UNSUBACK",
-        Packet::PingReq => "PINGREQ",
-        Packet::PingResp => "PINGRESP",
-        Packet::Disconnect(_) => "DISCONNECT",
-        Packet::Auth(_) => "AUTH",
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt::{ProtocolVersion, QoS};
+use mqtt::{ProtocolVersion, QoS, TopicFilterBuf};
 use rustls::pki_types::ServerName;
 
 use crate::dial::{BoxFuture, BoxedStream};
@@ -33,6 +33,15 @@ pub struct Message {
     pub retain: bool,
 }
 
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Which topics.
+    pub filter: TopicFilterBuf,
+    /// The highest QoS at which their messages may come.
+    pub qos: QoS,
+}
+
 /// Everything a link needs to know. [`LinkSettings::new`] fills in the defaults.
 #[derive(Clone, Debug)]
 pub struct LinkSettings {
@@ -53,6 +62,9 @@ pub struct LinkSettings {
     pub keep_alive_s: u16,
     /// Default [`ConnectionKind::Long`].
     pub connection: ConnectionKind,
+    /// Asked for after each CONNACK; what comes is [`Inbound`](crate::Inbound). Default none. For long connections: a
+    /// short one is gone before anything comes.
+    pub subscriptions: Vec<Subscription>,
     /// What the spool may hold.
     pub limits: SpoolLimits,
     /// How long to wait between tries.
@@ -77,6 +89,7 @@ impl LinkSettings {
             clean_session: true,
             keep_alive_s: 60,
             connection: ConnectionKind::Long,
+            subscriptions: Vec::new(),
             limits: SpoolLimits::default(),
             backoff: Backoff::default(),
             inflight_max: INFLIGHT_MAX,

@@ -5,20 +5,22 @@
 
 use std::fs;
 use std::io::{self, BufRead};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use certs::issue::{self, Authority, Terms};
 use certs::{CaSource, CertificateTls};
-use link::{Backoff, BoxedStream, ConnectionKind, Link, LinkSettings, Message, State, Transport};
-use mqtt::{ProtocolVersion, QoS};
+use link::{
+    Backoff, BoxedStream, ConnectionKind, Inbound, Link, LinkSettings, Message, State, Subscription, Transport,
+};
+use mqtt::{ProtocolVersion, QoS, TopicFilter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -241,6 +243,99 @@ async fn short_connections_deliver_every_message_through_every_door() {
         assert_eq!((counts.connects, counts.failures), (6, 0));
     }
     assert_same(subscriber.receive(wanted.len()), wanted);
+}
+
+/// Everything that comes by subscriptions, up to a payload of this text.
+async fn received_until(link: &Link, last: &str) -> Vec<String> {
+    let mut payloads = Vec::new();
+    loop {
+        match timeout(PATIENCE, link.inbound()).await.unwrap_or_else(|_| panic!("{last:?} did not come: {payloads:?}"))
+        {
+            Inbound::Message(received) if received.payload.as_ref() == last.as_bytes() => return payloads,
+            Inbound::Message(received) => payloads.push(String::from_utf8(received.payload.to_vec()).unwrap()),
+            Inbound::Up | Inbound::Down => {}
+        }
+    }
+}
+
+fn subscribing(transport: Transport, client_id: &str) -> LinkSettings {
+    let filter = TopicFilter::new("down/+/api").unwrap().into();
+    let subscriptions = vec![Subscription { filter, qos: QoS::ExactlyOnce }];
+    LinkSettings { subscriptions, ..settings(transport, client_id) }
+}
+
+fn down(qos: u8, payload: impl Into<Bytes>) -> Message {
+    let qos = QoS::from_u8(qos).unwrap();
+    Message { topic: "down/gateway/api".into(), payload: payload.into(), qos, retain: false }
+}
+
+#[tokio::test]
+async fn what_is_subscribed_to_comes_through_every_version_at_every_qos() {
+    let broker = Mosquitto::start();
+    let speaker = open(settings(broker.tcp(), "speaker"));
+    is_up(&speaker).await;
+    for protocol in [ProtocolVersion::V31, ProtocolVersion::V311, ProtocolVersion::V5] {
+        let listener = open(LinkSettings { protocol, ..subscribing(broker.tcp(), "listener") });
+        // It is subscribed when what it sends itself comes back.
+        listener.publish(down(2, "begin")).unwrap();
+        assert!(received_until(&listener, "begin").await.is_empty());
+        for number in 0..30 {
+            speaker.publish(down(number % 3, number.to_string())).unwrap();
+            timeout(PATIENCE, speaker.flushed()).await.unwrap();
+        }
+        listener.publish(message(0, "not asked for")).unwrap();
+        speaker.publish(down(2, "end")).unwrap();
+        // mosquitto keeps no order among different QoS, and the last one is of the slowest.
+        assert_same(received_until(&listener, "end").await, (0..30).map(|n| n.to_string()).collect());
+        assert_eq!((listener.counts().unasked, listener.counts().inbound_dropped), (0, 0));
+        listener.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_too_large_for_us_is_passed_over_and_the_connection_stays() {
+    let broker = Mosquitto::start();
+    let link = open(subscribing(broker.tcp(), "listener"));
+    for qos in 0..3 {
+        link.publish(down(qos, vec![b'x'; 3 * 1024 * 1024])).unwrap();
+        let payload = format!("after {qos}");
+        link.publish(down(qos, payload.clone())).unwrap();
+        assert!(received_until(&link, &payload).await.is_empty());
+    }
+    let counts = link.counts();
+    assert_eq!((counts.inbound_dropped, counts.connects, counts.received), (3, 1, 3));
+}
+
+#[tokio::test]
+async fn a_link_subscribes_again_after_every_loss_and_tells_of_it() {
+    let broker = Mosquitto::start();
+    let (transport, cut) = cut_when_told(broker.plain);
+    let link = open(subscribing(transport, "listener"));
+    for round in 0..3 {
+        // A loss may be over before anybody asked; that there is a new connection is told in any case.
+        while timeout(PATIENCE, link.inbound()).await.expect("it connects again") != Inbound::Up {}
+        let payload = format!("round {round}");
+        link.publish(down(1, payload.clone())).unwrap();
+        assert!(received_until(&link, &payload).await.is_empty());
+        cut.lock().unwrap().take().unwrap().shutdown(Shutdown::Both).unwrap();
+    }
+}
+
+/// The socket of the latest connection, for who wants to end it.
+type Latest = Arc<Mutex<Option<std::net::TcpStream>>>;
+
+fn cut_when_told(port: u16) -> (Transport, Latest) {
+    let latest = Latest::default();
+    let kept = Arc::clone(&latest);
+    let transport = Transport::Custom(Arc::new(move || {
+        let latest = Arc::clone(&kept);
+        Box::pin(async move {
+            let stream = TcpStream::connect((LOCAL, port)).await?.into_std()?;
+            *latest.lock().unwrap() = Some(stream.try_clone()?);
+            Ok(Box::new(TcpStream::from_std(stream)?) as BoxedStream)
+        })
+    }));
+    (transport, latest)
 }
 
 /// What was published, in whatever order: mosquitto keeps its own among different QoS.

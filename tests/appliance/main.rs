@@ -12,12 +12,15 @@ mod guide;
 mod harness;
 mod peers;
 
+mod air;
 mod authentication;
 mod conversations;
 mod doors;
 mod foreign;
+mod gateway_dialect_c;
 mod gateway_in_place;
 mod operations;
+mod radio_process;
 mod refusals;
 mod scenarios;
 mod strangers;

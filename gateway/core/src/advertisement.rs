@@ -19,9 +19,19 @@ pub struct Advertisement {
     pub data: Vec<u8>,
     /// What only extended advertising has. `None` for legacy packets, whichever event brought them.
     pub extended: Option<Extended>,
+    /// Which of the gateway's radios heard it, counted from 0.
+    pub chip: u16,
 }
 
 impl Advertisement {
+    /// Whether an active scanner asks this advertiser for its scan response.
+    pub fn is_scannable(&self) -> bool {
+        match self.extended {
+            None => matches!(self.event_type, EventType::AdvInd | EventType::AdvScanInd),
+            Some(extended) => extended.properties & 0b1010 == 0b0010,
+        }
+    }
+
     /// Whether it answers a scan request (active scanning).
     pub fn is_scan_response(&self) -> bool {
         self.event_type == EventType::ScanRsp

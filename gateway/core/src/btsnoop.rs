@@ -213,6 +213,12 @@ pub struct Records<'a> {
     at: usize,
 }
 
+/// The record at the beginning of `left`, which is `offset` bytes into its stream, and its length. Where `left` ends
+/// within it the fault is a [`SnoopFault::Cut`].
+pub(crate) fn record_at(link_type: LinkType, offset: usize, left: &[u8]) -> Result<(Record<'_>, usize), SnoopFault> {
+    Records { file: left, link_type, at: offset }.record(left)
+}
+
 impl Records<'_> {
     /// How the packets are wrapped.
     pub fn link_type(&self) -> LinkType {

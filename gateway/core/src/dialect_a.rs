@@ -16,9 +16,10 @@
 //!
 //! Source: Cassia, "MQTT 旁路模式使用说明" V1.0 (2020-02-19), chapter 三, section 3.
 
-use std::io::Write as _;
-
+use crate::json::{hex_string, mac_string, number, string};
 use crate::{AddressKind, Advertisement, MacAddress, ad};
+
+pub use crate::json::Style;
 
 /// The name of a device that tells none.
 pub const UNKNOWN_NAME: &str = "(unknown)";
@@ -27,17 +28,7 @@ pub const UNKNOWN_NAME: &str = "(unknown)";
 pub const GATEWAY_KEY: &str = "gateway";
 
 /// RSSI that could not be measured.
-const RSSI_NOT_AVAILABLE: i8 = 127;
-
-/// White space between the tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
-    /// A space after each comma and colon, as the guide prints it.
-    #[default]
-    Spaced,
-    /// None.
-    Compact,
-}
+pub(crate) const RSSI_NOT_AVAILABLE: i8 = 127;
 
 /// Writes reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,61 +45,41 @@ impl Encoder {
         let name = ad::local_name(&advertisement.data);
         let name = name.as_deref().unwrap_or(UNKNOWN_NAME);
         let rssi = advertisement.rssi_dbm.unwrap_or(RSSI_NOT_AVAILABLE);
-        let event_type = advertisement.event_type.code();
+        let (style, event_type) = (self.style, advertisement.event_type.code());
 
         json.push(b'{');
-        self.key("name", json);
+        style.key("name", json);
         string(name, json);
         if advertisement.is_scan_response() {
-            self.next_key("scanData", json);
+            style.next_key("scanData", json);
             hex_string(&advertisement.data, json);
         }
-        self.next_key("evtType", json);
-        number(event_type.cast_signed(), json);
-        self.next_key("rssi", json);
+        style.next_key("evtType", json);
+        number(event_type, json);
+        style.next_key("rssi", json);
         number(rssi, json);
         if !advertisement.is_scan_response() {
-            self.next_key("adData", json);
+            style.next_key("adData", json);
             hex_string(&advertisement.data, json);
         }
-        self.next_key("bdaddrs", json);
-        self.addresses(advertisement, json);
+        style.next_key("bdaddrs", json);
+        addresses(advertisement, style, json);
         if let Some((key, mac)) = &self.gateway {
-            self.next_key(key, json);
+            style.next_key(key, json);
             mac_string(*mac, json);
         }
         json.push(b'}');
     }
+}
 
-    /// What stands between two reports of an array, as between any two members.
-    pub fn comma(&self, json: &mut Vec<u8>) {
-        json.extend_from_slice(match self.style {
-            Style::Spaced => b", ",
-            Style::Compact => b",",
-        });
-    }
-
-    fn addresses(&self, advertisement: &Advertisement, json: &mut Vec<u8>) {
-        json.extend_from_slice(b"[{");
-        self.key("bdaddr", json);
-        mac_string(advertisement.address.mac, json);
-        self.next_key("bdaddrType", json);
-        string(kind_word(advertisement.address.kind), json);
-        json.extend_from_slice(b"}]");
-    }
-
-    fn next_key(&self, key: &str, json: &mut Vec<u8>) {
-        self.comma(json);
-        self.key(key, json);
-    }
-
-    fn key(&self, key: &str, json: &mut Vec<u8>) {
-        string(key, json);
-        json.extend_from_slice(match self.style {
-            Style::Spaced => b": ",
-            Style::Compact => b":",
-        });
-    }
+/// `bdaddrs`: an array of one, as every dialect has it.
+pub(crate) fn addresses(advertisement: &Advertisement, style: Style, json: &mut Vec<u8>) {
+    json.extend_from_slice(b"[{");
+    style.key("bdaddr", json);
+    mac_string(advertisement.address.mac, json);
+    style.next_key("bdaddrType", json);
+    string(kind_word(advertisement.address.kind), json);
+    json.extend_from_slice(b"}]");
 }
 
 fn kind_word(kind: AddressKind) -> &'static str {
@@ -116,42 +87,6 @@ fn kind_word(kind: AddressKind) -> &'static str {
         AddressKind::Public => "public",
         AddressKind::Random => "random",
     }
-}
-
-fn number(number: i8, json: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(json, "{number}");
-}
-
-fn mac_string(mac: MacAddress, json: &mut Vec<u8>) {
-    let _ = write!(json, "\"{mac}\"");
-}
-
-fn hex_string(bytes: &[u8], json: &mut Vec<u8>) {
-    json.reserve(2 * bytes.len() + 2);
-    json.push(b'"');
-    json.extend(bytes.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 0x0F)]));
-    json.push(b'"');
-}
-
-fn hex_digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'A' + (nibble - 10) }
-}
-
-/// A JSON string [RFC 8259 §7]: quotation mark, backslash and control characters are escaped.
-fn string(text: &str, json: &mut Vec<u8>) {
-    json.push(b'"');
-    for &byte in text.as_bytes() {
-        match byte {
-            b'"' | b'\\' => json.extend_from_slice(&[b'\\', byte]),
-            // DEL needs no escape, but a name is shown on terminals.
-            0..=0x1F | 0x7F => {
-                json.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex_digit(byte >> 4), hex_digit(byte & 0x0F)]);
-            }
-            _ => json.push(byte),
-        }
-    }
-    json.push(b'"');
 }
 
 #[cfg(test)]
@@ -168,6 +103,7 @@ mod tests {
             rssi_dbm,
             data: data.to_vec(),
             extended: None,
+            chip: 0,
         }
     }
 

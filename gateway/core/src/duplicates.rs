@@ -157,6 +157,7 @@ mod tests {
             rssi_dbm: Some(-(i8::try_from(millis % 100).unwrap())),
             data: data.to_vec(),
             extended: None,
+            chip: 0,
         }
     }
 

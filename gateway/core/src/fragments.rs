@@ -1,7 +1,7 @@
 //! Whole advertisements out of reports: extended data over 229 bytes comes in fragments.
 //!
 //! A controller gives the fragments of one advertisement in order, but between them those of others
-//! may come. They belong together by adapter, address, SID, secondary PHY and whether they are a scan
+//! may come. They belong together by the radio that heard them, address, SID, secondary PHY and whether they are a scan
 //! response. What never ends is thrown away: after a time, past a size, past a number.
 //!
 //! Source: Bluetooth Core 5.4, Vol 4, Part E, §7.7.65.13 (Data_Status).
@@ -43,7 +43,7 @@ pub struct Fragments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
-    adapter: u16,
+    chip: u16,
     address: DeviceAddress,
     sid: Option<u8>,
     secondary_phy: Option<Phy>,
@@ -59,14 +59,14 @@ struct Partial {
 }
 
 impl Fragments {
-    /// Takes one report, which `adapter` heard at `now`.
-    pub fn take(&mut self, now: Timestamp, adapter: u16, report: &Report<'_>) -> Joined {
+    /// Takes one report, which the radio of this number heard at `now`.
+    pub fn take(&mut self, now: Timestamp, chip: u16, report: &Report<'_>) -> Joined {
         let Some(address) = report.address else { return Joined::Anonymous };
         let Some(extended) = report.extended else {
-            return Joined::Whole(whole(now, address, report, report.data.to_vec()));
+            return Joined::Whole(whole(now, chip, address, report, report.data.to_vec()));
         };
         let scan_response = report.event_type == crate::EventType::ScanRsp;
-        let key = Key { adapter, address, sid: extended.sid, secondary_phy: extended.secondary_phy, scan_response };
+        let key = Key { chip, address, sid: extended.sid, secondary_phy: extended.secondary_phy, scan_response };
         self.forget_old(now);
         let begun = self.partial.iter().position(|p| p.key == key).map(|at| self.partial.remove(at));
         let data = match begun {
@@ -79,7 +79,7 @@ impl Fragments {
                 Joined::Waiting
             }
             (DataStatus::Complete | DataStatus::Truncated, Some(data)) => {
-                Joined::Whole(whole(now, address, report, data))
+                Joined::Whole(whole(now, chip, address, report, data))
             }
             (DataStatus::Complete | DataStatus::Truncated, None) => Joined::Waiting,
         }
@@ -119,7 +119,7 @@ impl Fragments {
     }
 }
 
-fn whole(now: Timestamp, address: DeviceAddress, report: &Report<'_>, data: Vec<u8>) -> Advertisement {
+fn whole(now: Timestamp, chip: u16, address: DeviceAddress, report: &Report<'_>, data: Vec<u8>) -> Advertisement {
     Advertisement {
         received_at: now,
         address,
@@ -127,6 +127,7 @@ fn whole(now: Timestamp, address: DeviceAddress, report: &Report<'_>, data: Vec<
         rssi_dbm: report.rssi_dbm,
         data,
         extended: report.extended,
+        chip,
     }
 }
 

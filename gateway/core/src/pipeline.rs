@@ -1,86 +1,90 @@
-//! The way of a packet: event, reports, whole advertisement, filters, duplicates, batch, message.
+//! The way of an advertisement to one sink: filters, duplicates, batch, message.
 
 use crate::batch::{Batches, Message};
 use crate::duplicates::Duplicates;
 use crate::filter::Filters;
-use crate::fragments::{Fragments, Joined};
-use crate::{Advertisement, AdvertisementFault, Timestamp, hci};
+use crate::pairs::{Pairs, Released};
+use crate::{Advertisement, Timestamp};
 
-/// What became of everything heard; each only grows.
+/// What became of what was heard; each only grows.
 ///
-/// `advertisements` = `filtered` + `duplicates` + `reported`. A report that is a fragment counts with
-/// the advertisement that it completes.
+/// What was taken = `filtered` + `duplicates` + `reported`, and what is held for its other half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Advertising reports that controllers gave.
-    pub reports: u64,
-    /// Events that broke the specification, in whole or from some report on.
-    pub faults: u64,
-    /// Extended advertisements of which a fragment never came, or that were too long.
-    pub incomplete: u64,
-    /// Reports without an address: nobody could say whose they are.
-    pub anonymous: u64,
-    /// Whole advertisements and scan responses.
-    pub advertisements: u64,
-    /// Of these, what the filters held back.
+    /// What the filters held back.
     pub filtered: u64,
-    /// Of these, what said nothing new.
+    /// What said nothing new.
     pub duplicates: u64,
-    /// Of these, what went into a message.
+    /// What went into a message.
     pub reported: u64,
+    /// Of these, the scan responses that stand right after their advertisement.
+    pub paired: u64,
+    /// Advertisements that were not held for their scan response as long as they should have been: too many were.
+    pub pressed: u64,
     /// Messages.
     pub messages: u64,
 }
 
-/// Turns HCI events into messages.
+/// Turns advertisements into the messages of one sink.
 ///
-/// Call [`Pipeline::hear`] for each event and [`Pipeline::handle_timeout`] when
+/// Call [`Pipeline::take`] for each advertisement and [`Pipeline::handle_timeout`] when
 /// [`Pipeline::next_deadline`] is reached; both append the messages that are ready. At the end,
 /// [`Pipeline::flush`].
 #[derive(Debug)]
 pub struct Pipeline {
-    fragments: Fragments,
     filters: Filters,
+    /// `None`: each packet is judged by itself.
+    pairs: Option<Pairs>,
     duplicates: Duplicates,
     batches: Batches,
     counts: Counts,
+    /// Kept to use its memory again.
+    released: Vec<Released>,
 }
 
 impl Pipeline {
-    /// Nothing heard yet.
+    /// Nothing heard yet; each packet is judged by itself.
     pub fn new(filters: Filters, duplicates: Duplicates, batches: Batches) -> Self {
-        Self { fragments: Fragments::default(), filters, duplicates, batches, counts: Counts::default() }
+        Self { filters, pairs: None, duplicates, batches, counts: Counts::default(), released: Vec::new() }
     }
 
-    /// Takes one HCI event (from its event code on), which `adapter` heard at `now`. Events other than
-    /// advertising reports are ignored.
-    ///
-    /// # Errors
-    ///
-    /// The event broke the specification. It is counted, and what came before the fault is reported:
-    /// there is nothing to do but to log it.
-    pub fn hear(
-        &mut self,
-        now: Timestamp,
-        adapter: u16,
-        event: &[u8],
-        out: &mut Vec<Message>,
-    ) -> Result<(), AdvertisementFault> {
+    /// Judges an advertisement and its scan response together, if so told: see [`crate::pairs`]. Without filters
+    /// there is nothing to judge, and nothing is held.
+    #[must_use]
+    pub fn judging_pairs(mut self, together: bool) -> Self {
+        self.pairs = (together && self.filters.judge_content()).then(Pairs::default);
+        self
+    }
+
+    /// Takes one advertisement, whose `received_at` is the time.
+    pub fn take(&mut self, heard: &Advertisement, out: &mut Vec<Message>) {
         let before = out.len();
-        let heard = self.hear_reports(now, adapter, event, out);
-        self.counts.faults += u64::from(heard.is_err());
+        match &mut self.pairs {
+            None => {
+                let passes = self.filters.pass(heard);
+                self.judged(heard.received_at, heard, passes, out);
+            }
+            Some(pairs) => {
+                pairs.take(heard, &mut self.released);
+                self.judge_released(heard.received_at, out);
+            }
+        }
         self.count_messages(before, out);
-        heard
     }
 
     /// When [`Pipeline::handle_timeout`] is to be called; `None`: nothing waits.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.batches.next_deadline()
+        let pairs = self.pairs.as_ref().and_then(Pairs::next_deadline);
+        [pairs, self.batches.next_deadline()].into_iter().flatten().min()
     }
 
     /// Closes the message whose time has come at `now`.
     pub fn handle_timeout(&mut self, now: Timestamp, out: &mut Vec<Message>) {
         let before = out.len();
+        if let Some(pairs) = &mut self.pairs {
+            pairs.handle_timeout(now, &mut self.released);
+            self.judge_released(now, out);
+        }
         self.batches.handle_timeout(now, out);
         self.count_messages(before, out);
     }
@@ -88,43 +92,50 @@ impl Pipeline {
     /// Closes the message, whatever time it is.
     pub fn flush(&mut self, out: &mut Vec<Message>) {
         let before = out.len();
+        if let Some(pairs) = &mut self.pairs {
+            pairs.flush(&mut self.released);
+            let latest = self.released.iter().map(|released| match released {
+                Released::Alone(one) | Released::Pair(_, one) => one.received_at,
+            });
+            let latest = latest.max().unwrap_or_default();
+            self.judge_released(latest, out);
+        }
         self.batches.flush(out);
         self.count_messages(before, out);
     }
 
-    /// What became of everything heard so far.
+    /// What became of everything taken so far.
     pub fn counts(&self) -> Counts {
-        Counts { incomplete: self.fragments.lost(), ..self.counts }
+        Counts { paired: self.batches.paired(), pressed: self.pairs.as_ref().map_or(0, Pairs::pressed), ..self.counts }
     }
 
-    fn hear_reports(
-        &mut self,
-        now: Timestamp,
-        adapter: u16,
-        event: &[u8],
-        out: &mut Vec<Message>,
-    ) -> Result<(), AdvertisementFault> {
-        for report in hci::advertising_reports(event)?.into_iter().flatten() {
-            let report = report?;
-            self.counts.reports += 1;
-            match self.fragments.take(now, adapter, &report) {
-                Joined::Whole(advertisement) => self.take(&advertisement, out),
-                Joined::Waiting => {}
-                Joined::Anonymous => self.counts.anonymous += 1,
+    fn judge_released(&mut self, now: Timestamp, out: &mut Vec<Message>) {
+        let mut released = std::mem::take(&mut self.released);
+        for released in released.drain(..) {
+            match released {
+                Released::Alone(one) => {
+                    let passes = self.filters.pass(&one);
+                    self.judged(now, &one, passes, out);
+                }
+                Released::Pair(one, other) => {
+                    let passes = [self.filters.pass_with(&one, &other), self.filters.pass_with(&other, &one)];
+                    for (half, passes) in [one, other].iter().zip(passes) {
+                        self.judged(now, half, passes, out);
+                    }
+                }
             }
         }
-        Ok(())
+        self.released = released;
     }
 
-    fn take(&mut self, advertisement: &Advertisement, out: &mut Vec<Message>) {
-        self.counts.advertisements += 1;
-        if !self.filters.pass(advertisement) {
+    fn judged(&mut self, now: Timestamp, heard: &Advertisement, passes: bool, out: &mut Vec<Message>) {
+        if !passes {
             self.counts.filtered += 1;
-        } else if !self.duplicates.is_news(advertisement) {
+        } else if !self.duplicates.is_news(heard) {
             self.counts.duplicates += 1;
         } else {
             self.counts.reported += 1;
-            self.batches.add(advertisement, out);
+            self.batches.add(now, heard, out);
         }
     }
 

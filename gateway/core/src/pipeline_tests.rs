@@ -6,11 +6,34 @@ use super::*;
 use crate::batch::Limits;
 use crate::dialect_a::Encoder;
 use crate::duplicates::DuplicateRule;
+use crate::{AdvertisementFault, Ear, Heard};
 
-/// Gathers for 100 ms, in the guide's style.
-fn pipeline(filters: Filters, rule: DuplicateRule) -> Pipeline {
+/// One ear, one sink that gathers for 100 ms, in the guide's style.
+struct Chain {
+    ear: Ear,
+    pipeline: Pipeline,
+    out: Vec<Message>,
+}
+
+fn chain(filters: Filters, rule: DuplicateRule) -> Chain {
     let batches = Batches::new(Duration::from_millis(100), Limits::default(), Encoder::default());
-    Pipeline::new(filters, Duplicates::new(rule), batches)
+    Chain { ear: Ear::default(), pipeline: Pipeline::new(filters, Duplicates::new(rule), batches), out: Vec::new() }
+}
+
+impl Chain {
+    fn hear(&mut self, now: Timestamp, event: &[u8]) -> Result<(), AdvertisementFault> {
+        let mut heard = Vec::new();
+        let outcome = self.ear.hear(now, 0, event, &mut heard);
+        for advertisement in &heard {
+            self.pipeline.take(advertisement, &mut self.out);
+        }
+        outcome
+    }
+
+    fn lines(mut self) -> Vec<String> {
+        self.pipeline.flush(&mut self.out);
+        self.out.into_iter().map(|message| String::from_utf8(message.payload).unwrap()).collect()
+    }
 }
 
 fn at(millis: u64) -> Timestamp {
@@ -56,37 +79,105 @@ fn the_events_of_the_guide_give_the_lines_of_the_guide() {
         (1000, phone(-80)),
         (1001, event(4, 1, PHONE.0, "", -80)),
     ];
-    let (mut pipeline, mut out) = (pipeline(Filters::default(), DuplicateRule::Off), Vec::new());
+    let mut chain = chain(Filters::default(), DuplicateRule::Off);
     for (millis, event) in heard {
-        pipeline.hear(at(millis), 0, &event, &mut out).unwrap();
+        chain.hear(at(millis), &event).unwrap();
     }
-    pipeline.flush(&mut out);
-    let lines: Vec<_> = out.into_iter().map(|m| String::from_utf8(m.payload).unwrap()).collect();
-    assert_eq!(lines, GUIDE);
+    assert_eq!(chain.pipeline.counts().paired, 1);
+    assert_eq!(chain.lines(), GUIDE);
 }
 
 #[test]
 fn everything_heard_is_counted_where_it_went() {
     let filters = Filters { macs: "98:04*".parse().unwrap(), ..Filters::default() };
-    let (mut pipeline, mut out) = (pipeline(filters, DuplicateRule::OncePerDevice), Vec::new());
-    let mut hear = |event: &[u8]| pipeline.hear(at(0), 0, event, &mut out);
+    let mut chain = chain(filters, DuplicateRule::OncePerDevice);
+    let mut hear = |event: &[u8]| chain.hear(at(0), event);
     hear(&event(0, 0, IBEACON.0, IBEACON.1, -60)).unwrap();
     hear(&event(0, 0, IBEACON.0, IBEACON.1, -60)).unwrap();
     hear(&event(0, 1, PHONE.0, PHONE.1, -60)).unwrap();
     hear(&[0x0E, 4, 1, 3, 0x0C, 0]).unwrap();
     hear(&event(7, 1, PHONE.0, PHONE.1, -60)).unwrap_err();
-    assert_eq!(
-        pipeline.counts(),
-        Counts {
-            reports: 3,
-            faults: 1,
-            advertisements: 3,
-            filtered: 1,
-            duplicates: 1,
-            reported: 1,
-            ..Counts::default()
+    assert_eq!(chain.ear.counts(), Heard { reports: 3, faults: 1, advertisements: 3, ..Heard::default() });
+    let counts = Counts { filtered: 1, duplicates: 1, reported: 1, ..Counts::default() };
+    assert_eq!(chain.pipeline.counts(), counts);
+    chain.pipeline.handle_timeout(chain.pipeline.next_deadline().unwrap(), &mut chain.out);
+    assert_eq!((chain.pipeline.counts().messages, chain.out.len()), (1, 1));
+}
+
+const SENSOR: &str = "C4:11:22:33:44:55";
+/// Service data alone, and a name alone.
+const HALVES: (&str, &str) = ("03031A18", "060954482D3037");
+
+/// What happens, what is heard at which millisecond, how many reports each message has, how many responses were paired.
+type Row<'a> = (&'static str, Vec<(u64, &'a [u8])>, &'static [usize], u64);
+
+#[test]
+fn a_slice_that_would_part_a_scan_response_from_its_advertisement_waits_for_it() {
+    let adv = event(0, 1, SENSOR, HALVES.0, -60);
+    let response = event(4, 1, SENSOR, HALVES.1, -60);
+    let other = event(0, 0, IBEACON.0, IBEACON.1, -60);
+    let rows: [Row<'_>; 6] = [
+        ("comes in time", vec![(0, &other), (99, &adv), (101, &response), (102, &other)], &[3, 1], 1),
+        ("another comes first", vec![(0, &other), (99, &adv), (100, &other), (101, &response)], &[2, 2], 0),
+        ("comes too late", vec![(0, &other), (99, &adv), (119, &response)], &[2, 1], 0),
+        ("never comes", vec![(0, &other), (99, &adv), (200, &other)], &[2, 1], 0),
+        ("within the slice", vec![(0, &other), (50, &adv), (52, &response), (99, &other)], &[4], 1),
+        ("long before the end", vec![(0, &adv), (105, &response)], &[1, 1], 0),
+    ];
+    for (what, events, wanted, paired) in rows {
+        let mut chain = chain(Filters::default(), DuplicateRule::Off);
+        for (millis, event) in events {
+            chain.hear(at(millis), event).unwrap();
         }
-    );
-    pipeline.handle_timeout(pipeline.next_deadline().unwrap(), &mut out);
-    assert_eq!((pipeline.counts().messages, out.len()), (1, 1));
+        chain.pipeline.flush(&mut chain.out);
+        let reports: Vec<_> = chain.out.iter().map(|message| message.reports).collect();
+        assert_eq!((reports.as_slice(), chain.pipeline.counts().paired), (wanted, paired), "{what}");
+    }
+}
+
+#[test]
+fn the_deadline_of_a_slice_is_put_off_by_the_pair_and_by_no_more() {
+    let mut chain = chain(Filters::default(), DuplicateRule::Off);
+    chain.hear(at(0), &event(0, 0, IBEACON.0, IBEACON.1, -60)).unwrap();
+    assert_eq!(chain.pipeline.next_deadline(), Some(at(100)));
+    chain.hear(at(95), &event(0, 1, SENSOR, HALVES.0, -60)).unwrap();
+    assert_eq!(chain.pipeline.next_deadline(), Some(at(115)));
+    chain.pipeline.handle_timeout(at(114), &mut chain.out);
+    assert!(chain.out.is_empty());
+    chain.pipeline.handle_timeout(at(115), &mut chain.out);
+    assert_eq!(chain.out.len(), 1);
+}
+
+#[test]
+fn a_filter_of_pairs_passes_both_halves_and_one_of_packets_only_its_own() {
+    let events = [
+        (0, event(0, 1, SENSOR, HALVES.0, -60)),
+        (1, event(3, 0, IBEACON.0, IBEACON.1, -60)),
+        (2, event(4, 1, SENSOR, HALVES.1, -60)),
+        (50, event(0, 1, SENSOR, HALVES.0, -60)),
+    ];
+    for (together, wanted, filtered) in [(false, 1, 3), (true, 2, 2)] {
+        let filters = Filters { names: "TH*".parse().unwrap(), ..Filters::default() };
+        let mut chain = chain(filters, DuplicateRule::Off);
+        chain.pipeline = chain.pipeline.judging_pairs(together);
+        for (millis, event) in &events {
+            chain.hear(at(*millis), event).unwrap();
+        }
+        // The last one is held until nobody can answer any more.
+        while let Some(deadline) = chain.pipeline.next_deadline() {
+            chain.pipeline.handle_timeout(deadline, &mut chain.out);
+        }
+        let counts = chain.pipeline.counts();
+        assert_eq!((counts.reported, counts.filtered, counts.paired), (wanted, filtered, u64::from(together)));
+        assert_eq!(chain.out[0].reports as u64, wanted);
+    }
+}
+
+#[test]
+fn nothing_is_held_where_no_filter_could_tell_the_halves_apart() {
+    let filters = Filters { macs: "C4*".parse().unwrap(), ..Filters::default() };
+    let mut chain = chain(filters, DuplicateRule::Off);
+    chain.pipeline = chain.pipeline.judging_pairs(true);
+    chain.hear(at(0), &event(0, 1, SENSOR, HALVES.0, -60)).unwrap();
+    assert_eq!(chain.pipeline.counts().reported, 1);
 }

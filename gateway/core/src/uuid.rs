@@ -16,6 +16,17 @@ impl Uuid {
         Self(((alias as u128) << 96) + BASE)
     }
 
+    /// The 16 or 32 bit alias that stands for this UUID; `None`: it is not on the Bluetooth base UUID.
+    pub const fn alias(self) -> Option<u32> {
+        let alias = (self.0 >> 96) as u32;
+        if Self::from_alias(alias).0 == self.0 { Some(alias) } else { None }
+    }
+
+    /// All 128 bits, the first digit of the full form uppermost.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
     /// From the order in which advertisements carry it, least significant octet first: 2, 4 or 16 octets.
     pub fn from_le_bytes(octets: &[u8]) -> Option<Self> {
         match *octets {

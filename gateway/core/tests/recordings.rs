@@ -10,7 +10,7 @@ use gateway_core::dialect_a::Encoder;
 use gateway_core::duplicates::{DuplicateRule, Duplicates};
 use gateway_core::filter::Filters;
 use gateway_core::hci::{self, DataStatus};
-use gateway_core::{AddressKind, Counts, Pipeline, Timestamp};
+use gateway_core::{AddressKind, Counts, Ear, Heard, Pipeline, Timestamp};
 
 const DATA_TEST: &[u8] = include_bytes!("../../recordings/data-test.btsnoop");
 const DATA_TEST_EXPECTED: &str = include_str!("../../recordings/data-test.expected");
@@ -85,14 +85,15 @@ fn we_see_in_the_extended_recording_what_btmon_sees() {
     assert_eq!(ours, theirs);
 }
 
-fn replayed(recording: &[u8], rule: DuplicateRule) -> (Vec<Message>, Counts) {
+fn replayed(recording: &[u8], rule: DuplicateRule) -> (Vec<Message>, Heard, Counts) {
     let batches = Batches::new(Duration::ZERO, Limits::default(), Encoder::default());
     let mut pipeline = Pipeline::new(Filters::default(), Duplicates::new(rule), batches);
-    let mut out = Vec::new();
+    let (mut ear, mut heard, mut out) = (Ear::default(), Vec::new(), Vec::new());
     for (at, adapter, event) in events(recording) {
-        pipeline.hear(at, adapter, event, &mut out).unwrap();
+        ear.hear(at, adapter, event, &mut heard).unwrap();
+        heard.drain(..).for_each(|advertisement| pipeline.take(&advertisement, &mut out));
     }
-    (out, pipeline.counts())
+    (out, ear.counts(), pipeline.counts())
 }
 
 /// The payload with its signal strength taken out: each packet has its own.
@@ -120,8 +121,8 @@ const GUIDE: [&str; 5] = [
 
 #[test]
 fn the_devices_of_the_guide_are_told_as_the_guide_prints_them() {
-    let (messages, counts) = replayed(DATA_TEST, DuplicateRule::Off);
-    assert_eq!((counts.reports, counts.advertisements, counts.reported, counts.faults), (562, 562, 562, 0));
+    let (messages, heard, counts) = replayed(DATA_TEST, DuplicateRule::Off);
+    assert_eq!((heard.reports, heard.advertisements, counts.reported, heard.faults), (562, 562, 562, 0));
     let kinds = kinds_of_payload(messages);
     // Seen by btmon, in the order of GUIDE.
     for (line, times) in GUIDE.iter().zip([95, 54, 39, 38, 29]) {
@@ -137,15 +138,15 @@ fn the_devices_of_the_guide_are_told_as_the_guide_prints_them() {
 
 #[test]
 fn each_device_of_the_recording_is_told_once_when_so_asked() {
-    let (messages, counts) = replayed(DATA_TEST, DuplicateRule::OncePerDevice);
+    let (messages, _, counts) = replayed(DATA_TEST, DuplicateRule::OncePerDevice);
     assert_eq!((messages.len(), counts.duplicates), (9, 553));
 }
 
 #[test]
 fn fragments_in_the_recording_are_told_as_one_advertisement() {
-    let (messages, counts) = replayed(EXTENDED, DuplicateRule::Off);
+    let (messages, heard, _) = replayed(EXTENDED, DuplicateRule::Off);
     let fragments = 43 + 50;
-    assert_eq!((counts.reports, counts.advertisements, counts.incomplete), (529, 529 - fragments, 0));
+    assert_eq!((heard.reports, heard.advertisements, heard.incomplete), (529, 529 - fragments, 0));
     let kinds = kinds_of_payload(messages);
     let of = |mac: &str| {
         kinds.iter().filter(|(json, _)| json.contains(mac)).map(|(json, n)| (json.as_str(), *n)).collect::<Vec<_>>()
@@ -172,8 +173,12 @@ fn a_recording_damaged_anywhere_never_makes_us_panic() {
         let records = records.map_while(Result::ok).skip_while(|record| record.offset + 2000 < at).take(40);
         let batches = Batches::new(Duration::ZERO, Limits::default(), Encoder::default());
         let mut pipeline = Pipeline::new(Filters::default(), Duplicates::new(DuplicateRule::OncePerDevice), batches);
+        let (mut ear, mut heard) = (Ear::default(), Vec::new());
         for record in records.filter(|record| record.kind == PacketKind::Event) {
-            let _ = pipeline.hear(record.at, record.adapter, record.data, &mut Vec::new());
+            let _ = ear.hear(record.at, record.adapter, record.data, &mut heard);
+        }
+        for advertisement in &heard {
+            pipeline.take(advertisement, &mut Vec::new());
         }
     }
 }

@@ -8,12 +8,15 @@ use link::{ConnectionKind, SpoolLimits};
 use mqtt::{QoS, TopicName};
 
 use super::check::Faults;
-use super::{Encryption, Secret, SinkKind, SinkPlan};
+use super::check_reports::Defaults;
+use super::{DialectPlan, Encryption, Secret, SinkKind, SinkPlan, SourcePlan};
 use crate::SinkSettings;
 
 const DEFAULT_TOPIC: &str = "cassia";
 /// As on the router's form, "At least once (1)".
 const DEFAULT_QOS: i64 = 1;
+/// As Cassia's own tool subscribes to it.
+const DEFAULT_QOS_C: i64 = 0;
 const PLAIN_PORT: u16 = 1883;
 const TLS_PORT: u16 = 8883;
 /// What OpenSSL takes of each.
@@ -26,13 +29,24 @@ const QUEUE_BYTES_MAX: i64 = 16 * 1024 * 1024 * 1024;
 /// [3.1.1 §3.1.3.5], [5.0 §3.1.3.6]: a length of two bytes.
 const PASSWORD_BYTES_MAX: u64 = 65_535;
 
-pub(super) fn sink(settings: &SinkSettings, base: &Path, faults: &mut Faults) -> Option<SinkPlan> {
+pub(super) fn sink(
+    settings: &SinkSettings,
+    base: &Path,
+    source: &SourcePlan,
+    defaults: &Defaults,
+    faults: &mut Faults,
+) -> Option<SinkPlan> {
     let kind = kind(settings, base, faults);
+    let reports = defaults.of_sink(settings, source, faults);
+    let is_c = matches!(reports.dialect, DialectPlan::C { .. });
+    if is_c {
+        only_for_a(settings, kind.as_ref(), faults);
+    }
     let topic = settings.topic.as_deref().unwrap_or(DEFAULT_TOPIC);
     if TopicName::new(topic).is_err() {
         faults.add("topic", format!("{topic:?} is not a topic name: 1 to 65535 bytes, without + # and NUL"));
     }
-    let qos = match settings.qos.unwrap_or(DEFAULT_QOS) {
+    let qos = match settings.qos.unwrap_or(if is_c { DEFAULT_QOS_C } else { DEFAULT_QOS }) {
         0 => Some(QoS::AtMostOnce),
         1 => Some(QoS::AtLeastOnce),
         2 => Some(QoS::ExactlyOnce),
@@ -41,7 +55,20 @@ pub(super) fn sink(settings: &SinkSettings, base: &Path, faults: &mut Faults) ->
     let (username, password) = login(settings, base, faults);
     let queue = queue(settings, faults);
     let client_id = settings.client_id.clone().filter(|id| !id.is_empty());
-    Some(SinkPlan { kind: kind?, topic: Arc::from(topic), qos: qos?, client_id, username, password, queue })
+    Some(SinkPlan { kind: kind?, reports, topic: Arc::from(topic), qos: qos?, client_id, username, password, queue })
+}
+
+fn only_for_a(settings: &SinkSettings, kind: Option<&SinkKind>, faults: &mut Faults) {
+    if settings.topic.is_some() {
+        faults.add("topic", "set, but dialect C has topics of its own, up/{gateway}/scan and others: leave it out");
+    }
+    if matches!(kind, Some(SinkKind::Mqtt { connection: ConnectionKind::Short, .. })) {
+        faults.add("connection", "\"short\", but dialect C listens for requests: set it to \"long\"");
+    }
+    if settings.include_gateway_mac == Some(true) {
+        faults
+            .add("include_gateway_mac", "true, but every message of dialect C tells the gateway already: leave it out");
+    }
 }
 
 fn kind(settings: &SinkSettings, base: &Path, faults: &mut Faults) -> Option<SinkKind> {

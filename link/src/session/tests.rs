@@ -9,6 +9,7 @@ use super::*;
 use crate::{SpoolLimits, Transport};
 
 mod histories;
+mod inbound;
 
 pub(super) fn settings(version: ProtocolVersion, clean_session: bool) -> LinkSettings {
     let transport = Transport::Tcp { host: "broker.test".to_owned(), port: 1883 };

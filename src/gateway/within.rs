@@ -9,9 +9,12 @@ use std::thread::JoinHandle;
 
 use broker::Handle;
 use certs::{CaSource, CertificateTls};
-use gateway::{Encryption, GatewaySettings, LinkSink, Plan, Sink, SinkKind, SinkPlan};
+use gateway::{Encryption, GatewaySettings, LinkSink, Plan, RadioPlan, Sink, SinkKind, SinkPlan, SourcePlan};
 use link::{BoxedStream, Link, Transport};
 use tokio::sync::oneshot;
+
+use super::air::Air;
+use super::radio_process::RadioProcess;
 
 /// A gateway whose files were read and found good.
 pub(crate) struct Planned {
@@ -40,7 +43,7 @@ pub(crate) fn plan(settings: &GatewaySettings, toml: Option<&Path>) -> Result<Pl
         let faults: Vec<String> = faults.iter().map(|fault| format!("Error: {name}: {fault}")).collect();
         GatewayFault(faults.join("\n"))
     })?;
-    let gateway = gateway::Gateway::open(&plan).map_err(|error| GatewayFault(format!("Error: {error}")))?;
+    let gateway = gateway::Gateway::open(&plan, None).map_err(|error| GatewayFault(format!("Error: {error}")))?;
     let transports = plan.sinks.iter().map(transport).collect::<Result<_, _>>();
     let transports = transports.map_err(|error| GatewayFault(format!("Error: {name}: {error}")))?;
     Ok(Planned { plan, gateway, transports })
@@ -65,13 +68,22 @@ fn transport(sink: &SinkPlan) -> Result<Option<Transport>, certs::CertError> {
 }
 
 impl Planned {
-    /// Starts the thread. `handle` is for sinks of the embedded broker.
-    pub(crate) fn start(self, handle: &Handle) -> io::Result<Gateway> {
+    /// What is planned for a radio; `None`: it plays a recording.
+    pub(crate) fn radio(&self) -> Option<&RadioPlan> {
+        match &self.plan.source {
+            SourcePlan::Radio(radio) => Some(radio),
+            SourcePlan::Recording { .. } => None,
+        }
+    }
+
+    /// Starts the thread. `handle` is for sinks of the embedded broker; `radio` has the radio, if one was planned and
+    /// could be started.
+    pub(crate) fn start(self, handle: &Handle, radio: Option<RadioProcess>) -> io::Result<Gateway> {
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = handle.clone();
         let thread = std::thread::Builder::new().name("gateway".to_owned()).spawn(move || {
-            runtime.block_on(self.run(&handle, async {
+            runtime.block_on(self.run(&handle, radio, async {
                 // Told to stop, or nobody is there any more who could tell.
                 let _ = stopped.await;
             }));
@@ -79,24 +91,35 @@ impl Planned {
         Ok(Gateway { stop, thread })
     }
 
-    async fn run(self, handle: &Handle, stopped: impl Future<Output = ()>) {
+    async fn run(mut self, handle: &Handle, radio: Option<RadioProcess>, stopped: impl Future<Output = ()>) {
+        let mut stopped = pin!(stopped);
         let (mut links, mut sinks) = (Vec::new(), Vec::new());
+        let mut air = Air::of(radio);
+        // Some sinks name the gateway in their topics; a radio may have to come first.
+        let Some(address) = air.address(&mut self.gateway, &mut stopped).await else {
+            drop(self.gateway);
+            return air.end();
+        };
         for (at, (sink, transport)) in self.plan.sinks.iter().zip(self.transports).enumerate() {
             let transport = transport.unwrap_or_else(|| within(handle.clone()));
-            let (link, driver) = link::open(sink.link_settings(transport, made_up_id(at)));
+            let (link, driver) = link::open(sink.link_settings(transport, made_up_id(at), address));
             tokio::spawn(driver);
             tracing::info!(target: "information", "The gateway publishes to {sink}.");
-            sinks.push(Box::new(LinkSink::new(link.clone(), sink)) as Box<dyn Sink>);
+            sinks.push(Box::new(LinkSink::new(link.clone(), sink, address)) as Box<dyn Sink>);
             links.push(link);
         }
-        let counts = run_and_deliver(self.gateway, &sinks, &links, stopped).await;
+        let counts = match &self.plan.source {
+            SourcePlan::Recording { .. } => run_and_deliver(self.gateway, &sinks, &links, stopped).await,
+            SourcePlan::Radio(_) => air.listen(self.gateway, &sinks, stopped).await,
+        };
         for link in links {
             Link::close(link).await;
         }
-        for (sink, plan) in sinks.iter().zip(&self.plan.sinks) {
+        let heard = counts.heard.reports;
+        for ((sink, plan), counts) in sinks.iter().zip(&self.plan.sinks).zip(&counts.sinks) {
             let done = sink.counts();
             tracing::info!(target: "information", "Gateway: {} reports heard, {} messages; to {plan}: {} published, {} dropped.",
-                counts.reports, counts.messages, done.published, done.dropped);
+                heard, counts.messages, done.published, done.dropped);
         }
     }
 }
@@ -104,7 +127,7 @@ impl Planned {
 /// Runs until the recording ends or `stopped` is ready. After its end what lies in the queues still waits for its
 /// broker, however long that is away: only who stops the appliance gives it up.
 async fn run_and_deliver(
-    gateway: gateway::Gateway,
+    mut gateway: gateway::Gateway,
     sinks: &[Box<dyn Sink>],
     links: &[Link],
     stopped: impl Future<Output = ()>,
@@ -115,7 +138,9 @@ async fn run_and_deliver(
         stopped.as_mut().await;
         is_stopped = true;
     };
-    let counts = gateway.run(sinks, told).await;
+    let counts = gateway.counts();
+    gateway.run(sinks, told).await;
+    let counts = counts.borrow().clone();
     if !is_stopped {
         let delivered = async {
             for link in links {
@@ -164,6 +189,8 @@ mod tests {
 
     const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway/recordings/data-test.btsnoop");
 
+    const NOBODY: gateway::MacAddress = gateway::MacAddress([0; 6]);
+
     /// A gateway that has played its recording after an instant, to a broker that never answers.
     fn played_to_nobody() -> (gateway::Gateway, Vec<Link>, Vec<Box<dyn Sink>>) {
         let toml = format!(
@@ -176,9 +203,9 @@ mod tests {
             .expect("settings");
         let planned = plan(&settings, None).expect("a plan");
         let nobody = Transport::Custom(Arc::new(|| Box::pin(std::future::pending())));
-        let (link, driver) = link::open(planned.plan.sinks[0].link_settings(nobody, "a"));
+        let (link, driver) = link::open(planned.plan.sinks[0].link_settings(nobody, "a", NOBODY));
         tokio::spawn(driver);
-        let sink = Box::new(LinkSink::new(link.clone(), &planned.plan.sinks[0])) as Box<dyn Sink>;
+        let sink = Box::new(LinkSink::new(link.clone(), &planned.plan.sinks[0], NOBODY)) as Box<dyn Sink>;
         (planned.gateway, vec![link], vec![sink])
     }
 
@@ -190,8 +217,8 @@ mod tests {
         let counts = run_and_deliver(gateway, &sinks, &links, tokio::time::sleep(day)).await;
         assert_eq!(started.elapsed(), day);
         let kept = links[0].counts();
-        assert!(counts.messages > 0);
-        assert_eq!((kept.queued as u64, kept.dropped), (counts.messages, 0));
+        assert!(counts.messages() > 0);
+        assert_eq!((kept.queued as u64, kept.dropped), (counts.messages(), 0));
     }
 
     #[tokio::test(start_paused = true)]

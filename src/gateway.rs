@@ -1,0 +1,50 @@
+//! `nightjar gateway …`: the air looked at and recorded; and the gateway within `nightjar run`, with the process that
+//! has its radio. What is heard is decided in the crate `gateway-core`, how the adapters are made to hear in `radio`.
+
+mod adapters;
+mod air;
+mod devices;
+mod fork;
+mod framing;
+mod hearing;
+mod json;
+mod lives;
+mod names;
+mod order;
+mod plain;
+pub(crate) mod radio_child;
+pub(crate) mod radio_process;
+mod record;
+mod rows;
+mod says;
+mod scan;
+mod source;
+mod terminal;
+pub(crate) mod within;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+/// `nightjar gateway`
+#[derive(Debug, Args)]
+pub(crate) struct GatewayArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List this machine's Bluetooth adapters
+    Adapters(adapters::AdaptersArgs),
+    Scan(scan::ScanArgs),
+    Record(record::RecordArgs),
+}
+
+pub(crate) fn main(args: &GatewayArgs) -> ExitCode {
+    match &args.command {
+        Command::Adapters(args) => adapters::main(args),
+        Command::Scan(args) => scan::main(args),
+        Command::Record(args) => record::main(args),
+    }
+}
