@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mqtt::{Ack, Packet, Properties, QoS, ReasonCode};
+use mqtt::{Ack, Packet, Properties, QoS, ReasonCode, TopicNameBuf};
 
 use crate::alias_table::{Alias, AliasTable};
 use crate::frames::{Frames, Shape};
@@ -20,6 +20,8 @@ pub(crate) struct Courier<'a> {
     pub stats: &'a mut Stats,
     pub frames: &'a mut Frames,
     pub kept: &'a Tally,
+    /// The topic of what is delivered, where it is kept already.
+    pub topic: Option<&'a TopicNameBuf>,
 }
 
 impl Courier<'_> {
@@ -48,18 +50,11 @@ impl Courier<'_> {
                 None => {}
             }
         }
-        let message = message.get_or_insert_with(|| Message::keep(item, self.kept.count(item.payload.len())));
-        let message = Arc::clone(message);
-        let queued = Queued {
-            message,
-            entry: 0,
-            is_stored: false,
-            qos,
-            retain,
-            is_retained: false,
-            identifiers: Identifiers::from(wanted.identifiers),
-            share: wanted.share.cloned(),
-        };
+        let message = message.get_or_insert_with(|| {
+            let topic = self.topic.cloned().unwrap_or_else(|| item.topic.into());
+            Message::keep_with(topic, item, self.kept.count(item.payload.len()))
+        });
+        let queued = Queued::new(Arc::clone(message), qos, retain, wanted.identifiers, wanted.share);
         let outgoing = session.outgoing.get_or_insert_default();
         if let Some(on) = session.on
             && outgoing.queue.is_empty()
@@ -197,7 +192,7 @@ impl Courier<'_> {
             Alias::Introduced(_) if is_durable && queued.qos == QoS::ExactlyOnce => Alias::None,
             alias => alias,
         };
-        let shape = shape(on, queued.qos, queued.retain, queued.identifiers.as_slice(), alias);
+        let shape = shape(on, queued.qos, queued.retain, queued.identifiers(), alias);
         let frame = self.frames.get(&queued.message.item(), shape, Some(id), self.now);
         let Some(frame) = frame.filter(|frame| on.takes(frame)) else {
             // Too large for this client: it is skipped, as if it had been delivered [5.0 MQTT-3.1.2-25].
@@ -263,7 +258,7 @@ impl Courier<'_> {
 
     fn send_waiting(&mut self, session: &mut Session, on: Online, queued: Queued, out: &mut impl Outbox) {
         if queued.qos == QoS::AtMostOnce {
-            self.send_qos0(session, on, &queued.message.item(), queued.retain, queued.identifiers.as_slice(), out);
+            self.send_qos0(session, on, &queued.message.item(), queued.retain, queued.identifiers(), out);
             done(session, &queued, out);
         } else {
             self.send_tracked(session, on, queued, out);
@@ -315,7 +310,7 @@ impl Courier<'_> {
         }
         self.frames.begin();
         let queued = &held.queued;
-        let shape = shape(on, queued.qos, queued.retain, queued.identifiers.as_slice(), Alias::None);
+        let shape = shape(on, queued.qos, queued.retain, queued.identifiers(), Alias::None);
         let frame = self.frames.get(&queued.message.item(), shape, Some(held.id), self.now);
         if let Some(frame) = frame.filter(|frame| on.takes(frame)) {
             outgoing.to_repeat -= 1;
@@ -350,8 +345,8 @@ fn stored(queued: &Queued, sent_as: Option<mqtt::PacketId>) -> StoredMessage {
         message: Arc::clone(&queued.message),
         qos: queued.qos,
         retain: queued.retain,
-        identifiers: queued.identifiers.clone(),
-        share: queued.share.clone(),
+        identifiers: Identifiers::from(queued.identifiers()),
+        share: queued.share().cloned(),
         sent_as,
         released: false,
     }

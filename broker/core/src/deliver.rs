@@ -25,7 +25,8 @@ pub(crate) struct Reach {
 impl Broker {
     /// Hands a message to all who want it and may have it, and retains it if asked to.
     ///
-    /// The rules were asked before: `_grant` is the proof. `from` is the publishing session (for No Local).
+    /// The rules were asked before: `_grant` is the proof. `from` is the publishing session (for No Local); `message` the
+    /// same as `item`, where it is kept already.
     #[allow(clippy::too_many_arguments)] // each is one thing that a delivery depends on
     pub(crate) fn route(
         &mut self,
@@ -35,9 +36,9 @@ impl Broker {
         _grant: PublishGrant,
         from: Option<u32>,
         place: usize,
+        mut message: Option<Arc<Message>>,
         out: &mut impl Outbox,
     ) -> Reach {
-        let mut message = None;
         let mut reach = Reach::default();
         if retain && self.settings.retain_available {
             reach.kept |= self.retain(item, from, &mut message, out);
@@ -47,8 +48,8 @@ impl Broker {
         self.frames.begin();
         reach.wanted = !audience.each.is_empty() || !audience.groups.is_empty();
         let mine = |to: &Subscriber| to.options.no_local && from == Some(to.session);
-        let Self { sessions, settings, stats, frames, kept, .. } = self;
-        let mut courier = Courier { now, settings, stats, frames, kept };
+        let Self { sessions, settings, stats, frames, kept, routes, .. } = self;
+        let mut courier = Courier { now, settings, stats, frames, kept, topic: Some(routes.topic(place)) };
         if settings.allow_duplicate_messages {
             for to in audience.each.iter().filter(|to| !mine(to)) {
                 let session = &mut sessions[to.session as usize];
@@ -110,7 +111,7 @@ impl Broker {
     ) -> bool {
         let session = &mut self.sessions[key as usize];
         let Self { settings, stats, frames, kept, .. } = self;
-        Courier { now, settings, stats, frames, kept }.deliver(session, wanted, item, retain, message, out)
+        Courier { now, settings, stats, frames, kept, topic: None }.deliver(session, wanted, item, retain, message, out)
     }
 
     /// Whether no message of this size may be retained for `topic`; the operator is told then.
@@ -154,7 +155,7 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Self { settings, stats, frames, kept, .. } = self;
         let before = stats.publishes_sent;
-        Courier { now, settings, stats, frames, kept }.pump(session, out);
+        Courier { now, settings, stats, frames, kept, topic: None }.pump(session, out);
         self.work += self.stats.publishes_sent - before;
     }
 

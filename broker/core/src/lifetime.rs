@@ -154,7 +154,7 @@ impl Broker {
         let mut item = will.message.item();
         item.expires_at = will.expiry_s.map(|seconds| now + Duration::from_secs(seconds.into()));
         let place = self.routes.place(topic, None);
-        self.route(now, &item, will.retain, grant, Some(key), place, out);
+        self.route(now, &item, will.retain, grant, Some(key), place, None, out);
     }
 
     /// All was restored. Of sessions whose connections ended with the process nobody knows when that was: their time
@@ -173,16 +173,9 @@ impl Broker {
         for held in stored.messages.values() {
             outgoing.last_entry = held.entry;
             held.message.count_in(&self.kept);
-            let queued = Queued {
-                message: Arc::clone(&held.message),
-                entry: held.entry,
-                is_stored: true,
-                qos: held.qos,
-                retain: held.retain,
-                is_retained: false,
-                identifiers: held.identifiers.clone(),
-                share: held.share.clone(),
-            };
+            let (message, identifiers) = (Arc::clone(&held.message), held.identifiers.as_slice());
+            let mut queued = Queued::new(message, held.qos, held.retain, identifiers, held.share.as_ref());
+            (queued.entry, queued.is_stored) = (held.entry, true);
             match held.sent_as {
                 Some(id) => {
                     outgoing.fly(InFlight { id, issue: 0, released: held.released, queued });

@@ -57,7 +57,7 @@ pub const KEPT_LEVEL_BYTES: usize = 150;
 
 /// Memory that a topic or filter takes in a tree, reckoned from above.
 pub(crate) fn tree_bytes(topic: &str) -> usize {
-    KEPT_TOPIC_BYTES + 2 * topic.len() + KEPT_LEVEL_BYTES * topic.split('/').count()
+    KEPT_TOPIC_BYTES + 2 * topic.len() + KEPT_LEVEL_BYTES * (1 + topic.bytes().filter(|byte| *byte == b'/').count())
 }
 
 /// Memory that the QoS 2 messages of one session may take that its client has sent and not released, reckoned like

@@ -22,9 +22,15 @@ pub struct Message {
 impl Message {
     /// Keeps what `item` says.
     pub(crate) fn keep(item: &Item<'_>, counted: Counted) -> Arc<Self> {
+        Self::keep_with(item.topic.into(), item, counted)
+    }
+
+    /// As [`keep`](Self::keep), with a topic that is kept already.
+    pub(crate) fn keep_with(topic: TopicNameBuf, item: &Item<'_>, counted: Counted) -> Arc<Self> {
+        debug_assert_eq!(topic.as_str(), item.topic.as_str(), "it is the topic of the message");
         Arc::new(Self {
             counted,
-            topic: item.topic.into(),
+            topic,
             payload: item.payload.into(),
             properties: (!item.properties.is_empty()).then(|| Box::new(forwarded(item.properties))),
             expires_at: item.expires_at,

@@ -56,10 +56,10 @@ impl Broker {
                 match (publish.qos, publish.packet_id) {
                     // It goes on when it is released.
                     (QoS::ExactlyOnce, Some(id)) => {
-                        (ReasonCode::Success, self.take(link, key, id, &item, publish.retain, grant, out))
+                        (ReasonCode::Success, self.take(link, key, id, &item, publish.retain, grant, place, out))
                     }
                     _ => {
-                        let reach = self.route(now, &item, publish.retain, grant, Some(key), place, out);
+                        let reach = self.route(now, &item, publish.retain, grant, Some(key), place, None, out);
                         let reason = if reach.wanted { ReasonCode::Success } else { ReasonCode::NoMatchingSubscribers };
                         (reason, reach.kept)
                     }
@@ -214,12 +214,14 @@ impl Broker {
         item: &Item<'_>,
         retain: bool,
         grant: PublishGrant,
+        place: usize,
         out: &mut impl Outbox,
     ) -> bool {
         if let Some(state) = self.links[link.0 as usize].as_mut() {
             state.qos2_open = state.qos2_open.saturating_add(1);
         }
-        let message = Message::keep(item, self.kept.count(item.payload.len()));
+        let topic = self.routes.topic(place).clone();
+        let message = Message::keep_with(topic, item, self.kept.count(item.payload.len()));
         let session = &mut self.sessions[key as usize];
         session.taken.insert(Taken { id, message: Arc::clone(&message), retain, grant });
         Self::keep(session, out, |number| StoreOp::Taken(number, id, StoredTaken { message, retain }))
@@ -233,7 +235,8 @@ impl Broker {
             return false;
         }
         let place = self.routes.place(item.topic, None);
-        self.route(now, &item, taken.retain, taken.grant, Some(key), place, out).kept
+        let message = Arc::clone(&taken.message);
+        self.route(now, &item, taken.retain, taken.grant, Some(key), place, Some(message), out).kept
     }
 
     /// The topic of an alias, introduced now (`topic` is there) or before [5.0 §3.3.2.3.4].

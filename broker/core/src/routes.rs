@@ -111,6 +111,11 @@ impl Routes {
         at
     }
 
+    /// The topic at `place`: what is kept of a message shares it.
+    pub(crate) fn topic(&self, place: usize) -> &TopicNameBuf {
+        &self.routes[place].topic
+    }
+
     /// The audience of the topic at `place`, made by `make` if what is remembered is too old.
     pub(crate) fn audience(&mut self, place: usize, make: impl FnOnce(TopicName<'_>) -> Audience) -> Arc<Audience> {
         let route = &mut self.routes[place];

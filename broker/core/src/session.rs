@@ -125,6 +125,8 @@ pub(crate) struct Outgoing {
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
     pub message: Arc<Message>,
+    /// What few messages have.
+    rest: Option<Box<Rest>>,
     /// Its number for the store; 0 where the session need not last.
     pub entry: u64,
     /// The store has it. A retained message is numbered when it begins to wait and stored when it is sent.
@@ -133,9 +135,56 @@ pub(crate) struct Queued {
     pub retain: bool,
     /// Sent because of a SUBSCRIBE, not of a PUBLISH.
     pub is_retained: bool,
-    pub identifiers: Identifiers,
-    /// The whole filter of the shared subscription that it was sent for.
-    pub share: Option<Arc<str>>,
+    /// Its Subscription Identifier; 0: none, or more than one.
+    identifier: u32,
+}
+
+/// What a queued message may have besides.
+#[derive(Clone, Debug)]
+struct Rest {
+    /// Subscription Identifiers, where they are more than one.
+    identifiers: Identifiers,
+    share: Option<Arc<str>>,
+}
+
+impl Rest {
+    #[cold]
+    #[allow(clippy::unnecessary_wraps)] // it is made where it is kept
+    fn of(identifiers: &[u32], share: Option<&Arc<str>>) -> Option<Box<Self>> {
+        let identifiers = if identifiers.len() > 1 { Identifiers::from(identifiers) } else { Identifiers::NONE };
+        Some(Box::new(Self { identifiers, share: share.cloned() }))
+    }
+}
+
+impl Queued {
+    /// One that begins to wait. `share`: the whole filter of the shared subscription that it is for.
+    #[inline]
+    pub(crate) fn new(
+        message: Arc<Message>,
+        qos: QoS,
+        retain: bool,
+        identifiers: &[u32],
+        share: Option<&Arc<str>>,
+    ) -> Self {
+        let identifier = if let [one] = identifiers { *one } else { 0 };
+        let rest = if share.is_some() || identifiers.len() > 1 { Rest::of(identifiers, share) } else { None };
+        Self { message, rest, entry: 0, is_stored: false, qos, retain, is_retained: false, identifier }
+    }
+
+    /// Subscription Identifiers that it carries.
+    #[inline]
+    pub(crate) fn identifiers(&self) -> &[u32] {
+        match &self.rest {
+            _ if self.identifier != 0 => std::slice::from_ref(&self.identifier),
+            Some(rest) => rest.identifiers.as_slice(),
+            None => &[],
+        }
+    }
+
+    /// The whole filter of the shared subscription that it is for.
+    pub(crate) fn share(&self) -> Option<&Arc<str>> {
+        self.rest.as_ref()?.share.as_ref()
+    }
 }
 
 /// A message of QoS 1 or 2 that was sent and not acknowledged to the end.

@@ -52,8 +52,8 @@ impl Broker {
             let mut others = members.iter().filter(|member| member.session != key);
             others.any(|member| sessions.get(member.session as usize).is_some_and(|other| other.on.is_some()))
         };
-        let taken = if outgoing.queue.iter().any(|queued| queued.share.is_some()) {
-            outgoing.take_waiting(|queued| queued.share.as_ref().is_some_and(is_somebody_there))
+        let taken = if outgoing.queue.iter().any(|queued| queued.share().is_some()) {
+            outgoing.take_waiting(|queued| queued.share().is_some_and(is_somebody_there))
         } else {
             Vec::new()
         };
@@ -73,7 +73,7 @@ impl Broker {
                 continue;
             }
             let topic = queued.message.topic();
-            let Some(share) = queued.share.as_deref().and_then(|share| TopicFilter::new(share).ok()) else { continue };
+            let Some(share) = queued.share().and_then(|share| TopicFilter::new(share).ok()) else { continue };
             let Some(group) = self.subscriptions.group(share) else { continue };
             let members = self.subscriptions.shares.members(group).iter().copied();
             let may = |member: &Subscriber| {
@@ -92,7 +92,7 @@ impl Broker {
 pub(crate) fn inheritance(mut outgoing: Outgoing) -> Vec<Queued> {
     let sent = outgoing.take_all_in_flight(|held| held.queued.qos == QoS::AtLeastOnce);
     let all = sent.into_iter().map(|held| held.queued).chain(outgoing.queue);
-    all.filter(|queued| queued.share.is_some()).collect()
+    all.filter(|queued| queued.share().is_some()).collect()
 }
 
 fn fitness(session: &Session, member: &Subscriber, qos: QoS, settings: &Settings, out: &impl Outbox) -> Fitness {

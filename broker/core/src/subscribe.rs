@@ -175,16 +175,11 @@ impl Broker {
             // Numbered now, to come after a restart in the order in which it is sent.
             let entry = if outlasts { outgoing.next_entry() } else { 0 };
             let upgrades = settings.upgrade_outgoing_qos;
-            outgoing.wait(Queued {
-                message: Arc::clone(message),
-                entry,
-                is_stored: false,
-                qos: if upgrades { options.qos } else { options.qos.min(message.qos()) },
-                retain: true,
-                is_retained: true,
-                identifiers: Identifiers::of(identifier),
-                share: None,
-            });
+            let qos = if upgrades { options.qos } else { options.qos.min(message.qos()) };
+            let identifiers = Identifiers::of(identifier);
+            let mut queued = Queued::new(Arc::clone(message), qos, true, identifiers.as_slice(), None);
+            (queued.entry, queued.is_retained) = (entry, true);
+            outgoing.wait(queued);
         });
     }
 

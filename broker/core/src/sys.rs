@@ -225,6 +225,6 @@ impl Broker {
             qos: QoS::ExactlyOnce,
         };
         let place = self.routes.place(topic, None);
-        self.route(now, &item, true, PublishGrant::of_the_broker(), None, place, out);
+        self.route(now, &item, true, PublishGrant::of_the_broker(), None, place, None, out);
     }
 }
