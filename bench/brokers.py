@@ -23,7 +23,10 @@ from loads import IDLE_CONNECTIONS, PASSWORD, PSK_IDENTITY, PSK_KEY, USER
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "var" / "peers"  # where bench/peers/install puts what it builds
-OURS, BASELINE, FLOOR = "nightjar", "mosquitto", "relay floor"
+OURS, BASELINE, FLOOR, NAPPING = "nightjar", "mosquitto", "relay floor", "napping floor"
+# What is no broker: it moves bytes and knows no MQTT. The second lets 200 µs of them gather after each turn, as nightjar does where
+# that costs nobody more.
+FLOORS = {FLOOR: "", NAPPING: "--nap-us 200"}
 READY_S_MAX = 10  # from start of a broker to its first accepted connection
 STOP_S_MAX = 10  # from SIGTERM to its end; then SIGKILL
 
@@ -47,7 +50,7 @@ class Kind:
     by_door: tuple = ()  # (door, more words)
 
     def takes(self, load):
-        return load.door in self.doors and (self.name != FLOOR or load.floor is not None)
+        return load.door in self.doors and (self.name not in FLOORS or load.floor is not None)
 
 
 def known_brokers(wanted, loadgen=None):
@@ -82,9 +85,11 @@ def known_brokers(wanted, loadgen=None):
             kinds.append(Kind(name, tuple(shlex.split(command)), doors, command))
     if not kinds:
         raise Unusable("no broker is left to measure")
-    if wanted(FLOOR) and loadgen:
-        words = (str(loadgen), "floor", "--port", "{port}", "{load}")
-        kinds.append(Kind(FLOOR, words, ("plain",), "moves bytes and knows no MQTT (bench/loadgen); not a broker"))
+    for name, more in FLOORS.items():
+        if wanted(name) and loadgen:
+            words = (str(loadgen), "floor", "--port", "{port}", "{load}", *more.split())
+            tls = (("tls", ("--tls-cert", "{dir}/server.crt", "--tls-key", "{dir}/server.key")),)
+            kinds.append(Kind(name, words, ("plain", "tls"), f"moves bytes and knows no MQTT ({' '.join(['loadgen floor', *more.split()])}); not a broker", tls))
     return kinds
 
 
@@ -98,9 +103,10 @@ def peers_given():
         yield name, command
 
 
-def mosquitto_conf(port, door, scratch):
+def mosquitto_conf(port, load, scratch):
     """The same configuration for every broker that reads mosquitto.conf."""
-    lines = [f"listener {port} 127.0.0.1", "persistence false"]
+    door = load.door
+    lines = [f"listener {port} 127.0.0.1", "persistence false", *load.conf.splitlines()]
     # A line per connection would measure the log. The queue limit would drop messages that loadgen waits for.
     lines += ["log_dest stderr", "log_type error", "log_type warning", "max_queued_messages 0"]
     if door in ("hashed", "argon2id"):
@@ -177,12 +183,12 @@ class Broker:
         for attempt in range(3):
             self.port = free_port()
             conf, toml = scratch / "mosquitto.conf", scratch / "rumqttd.toml"
-            conf.write_text(mosquitto_conf(self.port, load.door, scratch))
+            conf.write_text(mosquitto_conf(self.port, load, scratch))
             toml.write_text(rumqttd_toml(self.port, load, scratch))
             values = {"port": self.port, "conf": conf, "toml": toml, "dir": scratch, "load": load.floor or ""}
             words = [*kind.command, *dict(kind.by_door).get(load.door, ())]
-            words = [re.sub(r"\{(port|conf|toml|dir|load)\}", lambda m: str(values[m[1]]), w) for w in words]
-            words = [w for w in words if w]
+            words = [part for w in words for part in (values["load"].split() if w == "{load}" else [w])]
+            words = [re.sub(r"\{(port|conf|toml|dir)\}", lambda m: str(values[m[1]]), w) for w in words]
             with self.log.open("wb") as log:
                 try:
                     self.process = subprocess.Popen(
@@ -208,6 +214,12 @@ class Broker:
     def last_words(self):
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1][:200] if lines else "no output"
+
+    def counts(self):
+        """What a floor says at its end that it did: reads, writes, and more."""
+        with contextlib.suppress(ValueError):
+            return json.loads((self.log.read_text(errors="replace").strip().splitlines() or ["{}"])[-1])
+        return {}
 
     def stop(self):
         """Ends the broker. False when it had ended by itself, which no broker may."""

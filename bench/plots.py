@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 # Okabe and Ito's colours, which stay apart for all kinds of colour vision. A broker has the same in every picture.
-KNOWN = {"nightjar": "#0072b2", "mosquitto": "#e69f00", "rumqttd": "#009e73", "rmqtt": "#cc79a7", "relay floor": "#999999"}
+KNOWN = {"nightjar": "#0072b2", "mosquitto": "#e69f00", "rumqttd": "#009e73", "rmqtt": "#cc79a7", "relay floor": "#999999",
+         "napping floor": "#bbbbbb"}
 OTHERS = ["#56b4e9", "#d55e00", "#b8a800"]
 COLUMNS, WIDTH, GAP = 3, 300, 24
 BAR, STEP, HEAD, EDGE = 12, 18, 24, 16

@@ -6,7 +6,7 @@ Works on the runs as they were written down (loadgen's fields, with `load`, `bro
 import statistics
 
 import plots
-from brokers import BASELINE, FLOOR, OURS
+from brokers import BASELINE, FLOORS, OURS
 from loads import BY_NAME, CPU, FIGURES, LATENCIES, MEMORY, RATE, WHATS, field_of
 
 MODES = {
@@ -23,7 +23,7 @@ class Table:
         self.loads = list(dict.fromkeys(r["load"] for r in runs))
         seen = list(dict.fromkeys(r["broker"] for r in runs))
         self.brokers = [b for b in order if b in seen] + [b for b in seen if b not in order]
-        self.peers = [b for b in self.brokers if b not in (OURS, FLOOR)]
+        self.peers = [b for b in self.brokers if b != OURS and b not in FLOORS]
 
     def all_of(self, load, broker):
         return [r for r in self.runs if r["load"] == load and r["broker"] == broker]
@@ -49,10 +49,28 @@ def markdown(table, figures=FIGURES):
         lines += figure_table(table, figure)
     if any(busy(r) for r in table.runs):
         lines += ["", "\\* the generator used more than 95 % of a core and may be the limit: compare the CPU."]
+    lines += counts_table(table)
     if table.failed():
         lines += ["", "**Failed runs** (not in the medians)", ""]
         lines += [f"- {r['broker']}, {r['load']}: {r['error']}" for r in table.failed()]
     return lines
+
+
+def counts_table(table):
+    """What the floors did, from their start to their end, for each message that they delivered."""
+    keys = ("reads", "writes", "waits", "sleeps", "faults")
+    rows = []
+    for load in table.loads:
+        for name in FLOORS:
+            counts = [r["counts"] for r in table.good(load, name) if r.get("counts", {}).get("delivered")]
+            if counts:
+                each = [statistics.median(c[k] / c["delivered"] for c in counts) for k in keys]
+                rows.append(f"| {load} | {name} | " + " | ".join(f"{x:.3f}" for x in each) + " |")
+    if not rows:
+        return []
+    head = ["", "**What the floors did for each delivered message.** A wait is a call of epoll, a sleep one for which the thread left its "
+            "core, a fault a page that was touched for the first time.", ""]
+    return [*head, "| load | floor | " + " | ".join(keys) + " |", "|---|---|" + "---:|" * len(keys), *rows]
 
 
 def figure_table(table, figure):
@@ -123,17 +141,18 @@ def targets(table):
         aim = f"{sign} {target.limit:,.0f}" if what.against == "" else f"{sign} {target.limit:.2f}"
         got, worst = judged(table, name, what, ours)
         if got is None:
-            rows.append([name, what.name, aim, "not measured", "–"])
+            rows.append([name, what.name, aim, "not measured", "–", "–"])
             continue
         digits = 0 if what.against == "" else 2
         # What is written decides, so that no reader sees "0.45" under "≤ 0.45" and "missed".
         shown = round(got, digits)
         met = shown <= target.limit if what.less else shown >= target.limit
-        rows.append([name, what.name, aim, f"{got:,.{digits}f} {'met' if met else '**missed**'}", f"{worst:,.{digits}f}"])
+        rows.append([name, what.name, aim, f"{got:,.{digits}f} {'met' if met else '**missed**'}", f"{worst:,.{digits}f}", floor_of(table, name, what)])
     if not rows:
         return []
     met = sum("met" in r[3].split() for r in rows)
-    lines = [f"{met} of {len(rows)} met.", "", "| load | figure | target | medians | worst round |", "|---|---|---:|---:|---:|"]
+    lines = [f"{met} of {len(rows)} met.", "", "| load | figure | target | medians | worst round | floor |",
+             "|---|---|---:|---:|---:|---:|"]
     return lines + ["| " + " | ".join(r) + " |" for r in rows]
 
 
@@ -160,6 +179,16 @@ def judged(table, load, what, ours):
     return ratio, pick(rounds) if rounds and ratio is not None else ratio
 
 
+def floor_of(table, load, what):
+    """The same figure of the floors, of the one that has less."""
+    if what.field not in ("cpu", "p99_us"):
+        return "–"
+    against = [BASELINE] if what.against == "mosquitto" else table.peers
+    floors, theirs = ([statistics.median(m.values()) for b in names if (m := by_round(table.good(load, b), what))]
+                      for names in (FLOORS, against))
+    return f"{min(floors) / min(theirs):.2f}" if floors and theirs else "–"
+
+
 def by_round(runs, what):
     pairs = ((r.get("round", 0), field_of(what, r)) for r in runs)
     return {n: v for n, v in pairs if v is not None}
@@ -183,7 +212,9 @@ def write(folder, sections):
         if mode == "single" and OURS in table.brokers and (rows := targets(table)):
             lines += ["", "## What was aimed at", "",
                       "The targets of the plan: ratios of medians with both programs on one core; *worst round* is the least favourable of the",
-                      "rounds, each compared within itself.", "", *rows]
+                      "rounds, each compared within itself; *floor* the same ratio for a relay that knows no MQTT, has no sessions and no topics, and",
+                      "answers at once or, where that is less, naps as nightjar does: what the system calls cost here that every broker must make which",
+                      "is as prompt. Where it is above the target, [MISSED.md](MISSED.md) says what a broker below it would do to its clients.", "", *rows]
     for mode, about, table in tables:
         lines += ["", f"## {MODES[mode]}", "", f"Mode `{mode}`, {about['date']}, medians of {table.rounds()} interleaved runs "
                   f"(least–most), load average {about['load']} before."]
