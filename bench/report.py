@@ -180,13 +180,15 @@ def judged(table, load, what, ours):
 
 
 def floor_of(table, load, what):
-    """The same figure of the floors, of the one that has less."""
-    if what.field not in ("cpu", "p99_us"):
+    """The same ratio for the floor that has less: the median of the rounds in which it took part."""
+    if what.field != "cpu":
         return "–"
-    against = [BASELINE] if what.against == "mosquitto" else table.peers
-    floors, theirs = ([statistics.median(m.values()) for b in names if (m := by_round(table.good(load, b), what))]
-                      for names in (FLOORS, against))
-    return f"{min(floors) / min(theirs):.2f}" if floors and theirs else "–"
+    base = by_round(table.good(load, BASELINE), what)
+    ratios = []
+    for name in FLOORS:
+        of_rounds = [v / base[n] for n, v in by_round(table.good(load, name), what).items() if base.get(n)]
+        ratios += [statistics.median(of_rounds)] if of_rounds else []
+    return f"{min(ratios):.2f}" if ratios else "–"
 
 
 def by_round(runs, what):

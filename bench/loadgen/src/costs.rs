@@ -21,7 +21,7 @@ struct Orders {
 
 impl Orders {
     fn tell(&self, order: u64) {
-        self.told.store(order << 32 | (self.told.load(Relaxed) & 0xFFFF_FFFF) + 1, Release);
+        self.told.store((order << 32) + (self.told.load(Relaxed) & 0xFFFF_FFFF) + 1, Release);
     }
     fn wait(&self) {
         while self.done.load(Acquire) != self.told.load(Relaxed) & 0xFFFF_FFFF {
