@@ -42,35 +42,63 @@ class Table:
         return [r for r in self.runs if "error" in r]
 
 
-def markdown(table, figures=FIGURES):
-    """All tables, as lines."""
+def markdown(table, costs=(), figures=FIGURES):
+    """All tables, as lines. `costs`: what `loadgen costs` said, each time."""
     lines = []
     for figure in figures:
         lines += figure_table(table, figure)
     if any(busy(r) for r in table.runs):
         lines += ["", "\\* the generator used more than 95 % of a core and may be the limit: compare the CPU."]
-    lines += counts_table(table)
+    lines += counts_table(table, costs)
     if table.failed():
         lines += ["", "**Failed runs** (not in the medians)", ""]
         lines += [f"- {r['broker']}, {r['load']}: {r['error']}" for r in table.failed()]
     return lines
 
 
-def counts_table(table):
-    """What the floors did, from their start to their end, for each message that they delivered."""
+def counts_table(table, tries):
+    """What the floors did, from their start to their end, for each message that they delivered, and what that comes to."""
     keys = ("reads", "writes", "waits", "sleeps", "faults")
+    costs = {k: statistics.median(t[k] for t in tries) for k in tries[0]} if tries else {}
     rows = []
     for load in table.loads:
         for name in FLOORS:
-            counts = [r["counts"] for r in table.good(load, name) if r.get("counts", {}).get("delivered")]
-            if counts:
-                each = [statistics.median(c[k] / c["delivered"] for c in counts) for k in keys]
-                rows.append(f"| {load} | {name} | " + " | ".join(f"{x:.3f}" for x in each) + " |")
+            runs = [r for r in table.good(load, name) if r.get("counts", {}).get("delivered")]
+            if runs:
+                each = {k: statistics.median(r["counts"][k] / r["counts"]["delivered"] for r in runs) for k in keys}
+                rows.append([load, name, *(f"{each[k]:.3f}" for k in keys), *([reckoned(load, each, costs)] if costs else [])])
     if not rows:
         return []
-    head = ["", "**What the floors did for each delivered message.** A wait is a call of epoll, a sleep one for which the thread left its "
-            "core, a fault a page that was touched for the first time.", ""]
-    return [*head, "| load | floor | " + " | ".join(keys) + " |", "|---|---|" + "---:|" * len(keys), *rows]
+    head = ["load", "floor", *keys, *(["comes to, µs"] if costs else [])]
+    lines = ["", "**What the floors did for each delivered message.** A wait is a call of epoll, a sleep one for which the thread left its "
+             "core, a fault a page that was touched for the first time."]
+    if costs:
+        lines += ["", "What one costs here, in µs (`loadgen costs`, medians of " + str(len(tries)) + "): "
+                  + ", ".join(f"{text} {costs[k]:.2f}" for k, text in COSTS.items())
+                  + ". *Comes to*: the floor's reads, writes, sleeps and faults at these prices, from no write that wakes its reader to all of them."]
+    lines += ["", "| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
+    return lines + ["| " + " | ".join(r) + " |" for r in rows]
+
+
+COSTS = {
+    "read_us": "a read of one message",
+    "write_us": "a write",
+    "read_in_turn_us": "a read on a connection where each is answered",
+    "write_in_turn_us": "its answer",
+    "write_that_wakes_us": "a write whose reader sleeps",
+    "poll_that_sleeps_us": "a wait that sleeps",
+    "first_touch_of_a_page_us": "a page",
+}
+
+
+def reckoned(load, each, costs):
+    if "TLS" in load:
+        return "–"
+    turn = "" if "QoS 0" in load else "_in_turn"
+    rest = each["reads"] * costs[f"read{turn}_us"] + each["sleeps"] * costs["poll_that_sleeps_us"]
+    rest += each["faults"] * costs["first_touch_of_a_page_us"]
+    least, most = (rest + each["writes"] * costs[k] for k in (f"write{turn}_us", "write_that_wakes_us"))
+    return f"{least:.2f} to {most:.2f}"
 
 
 def figure_table(table, figure):
@@ -227,7 +255,7 @@ def write(folder, sections):
             svg = plots.bars(title, [panel(table, f, x, many=len(figures) > 1) for x in loads for f in figures], table.brokers)
             (folder / file).write_text(svg, encoding="utf-8")
             lines += ["", f"![{title}]({file})"]
-        lines += markdown(table)
+        lines += markdown(table, about.get("costs"))
     (folder / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
