@@ -48,6 +48,8 @@ impl Peer {
 }
 
 const LISTEN: u64 = u64::MAX;
+/// The longest record of TLS, and a little more.
+const RECORD: usize = 17 * 1024;
 
 /// SIGTERM came: what was counted is said before the end.
 static ENDED: AtomicBool = AtomicBool::new(false);
@@ -198,13 +200,14 @@ impl Floor {
     fn read(&mut self, i: usize, buf: &mut Vec<u8>) -> bool {
         let Some(p) = self.peers[i].as_mut() else { return true };
         let have = p.left.len();
-        if buf.len() < have + self.rbuf {
-            buf.resize(have + self.rbuf, 0);
+        // more than is read: a record of TLS that came in pieces may be whole now
+        if buf.len() < have + self.rbuf + RECORD {
+            buf.resize(have + self.rbuf + RECORD, 0);
         }
         buf[..have].copy_from_slice(&p.left);
         p.left.clear();
         self.counts.reads += 1;
-        let mut got = match p.s.read(&mut buf[have..]) {
+        let mut got = match p.s.read(&mut buf[have..have + self.rbuf]) {
             Ok(0) => return false,
             Ok(x) => x,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
