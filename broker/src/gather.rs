@@ -87,7 +87,8 @@ impl Gather {
             Phase::Trying { .. } => Phase::Napping { spans: SPANS_BEFORE_COMPARED },
             Phase::Napping { spans: 0 } => Phase::Comparing { with: rate },
             Phase::Napping { spans } => Phase::Napping { spans: spans - 1 },
-            Phase::Comparing { with } if is_less(with, rate) => self.rest(),
+            // Once may be the machine's doing: the host has taken the core away, another program was busy.
+            Phase::Comparing { with } if is_less(with, rate) => Phase::Trying { without: rate },
             Phase::Comparing { .. } => {
                 self.rest = REST_SPANS;
                 Phase::Napping { spans: SPANS_BEFORE_COMPARED }
@@ -184,6 +185,36 @@ mod tests {
         let came = |_: Duration, handled: u64| handled + 500;
         let (_, naps) = run(came, Duration::from_secs(2));
         assert_eq!(naps, Duration::ZERO);
+    }
+
+    #[test]
+    fn one_slow_span_is_taken_for_the_machines_doing_and_a_second_for_that_of_the_naps() {
+        let began = Instant::now();
+        let mut gather = Gather::new(NAP, began);
+        let (mut now, mut packets) = (began, 0);
+        // A span of a hundred turns in which so many packets come; whether the last of them was followed by a nap.
+        let mut span = |count: u64| {
+            let mut naps = false;
+            for _ in 0..100 {
+                now += SPAN / 100;
+                packets += count / 100;
+                naps = gather.turn(now, packets).is_some();
+            }
+            naps
+        };
+        assert!(span(2_000), "it is tried");
+        for _ in 0..SPANS_BEFORE_COMPARED + 1 {
+            assert!(span(2_000));
+        }
+        assert!(!span(1_000), "a slow one, and the next is without naps");
+        assert!(span(2_000), "that was faster: naps are tried once more");
+        for _ in 0..SPANS_BEFORE_COMPARED + 1 {
+            assert!(span(2_000), "and go on");
+        }
+        assert!(!span(1_000));
+        assert!(span(2_000));
+        assert!(!span(1_000), "slow again: they end");
+        assert!((0..REST_SPANS).all(|_| !span(2_000)));
     }
 
     #[test]
