@@ -223,6 +223,7 @@ impl Appliance {
             generation: 0,
             gather: Gather::new(self.gather, started),
             handled: 0,
+            heard: 0,
             is_stopping: false,
         };
         let thread = std::thread::Builder::new().name("broker".to_owned()).spawn(move || reactor.run())?;

@@ -18,8 +18,11 @@ const SPANS_BEFORE_COMPARED: u32 = 16;
 const REST_SPANS: u32 = 8;
 /// See [`REST_SPANS`].
 const REST_SPANS_MAX: u32 = 128;
-/// Where a turn brings so many packets by itself, naps gain nothing.
+/// Where a turn brings so many packets by itself, and so many of one connection, naps gain nothing. Many connections with a packet
+/// each are no full turn: each costs a read, and mostly a write.
 const PACKETS_OF_A_FULL_TURN: u64 = 32;
+/// See [`PACKETS_OF_A_FULL_TURN`].
+const PACKETS_OF_A_FULL_READ: u64 = 4;
 
 /// Whether to nap between two turns of the loop.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Gather {
     span_began: Instant,
     /// Packets when the span began, and at the last turn.
     packets: (u64, u64),
+    /// Reads when the span began.
+    reads: u64,
     turns: u64,
 }
 
@@ -50,11 +55,12 @@ impl Gather {
     /// `nap`: how long one is; 0 for none at all.
     pub(crate) const fn new(nap: Duration, now: Instant) -> Self {
         let phase = Phase::Awake { rest: 0 };
-        Self { nap, phase, rest: REST_SPANS, span_began: now, packets: (0, 0), turns: 0 }
+        Self { nap, phase, rest: REST_SPANS, span_began: now, packets: (0, 0), reads: 0, turns: 0 }
     }
 
-    /// A turn is over. `packets`: so many have been handled since the start. The nap to be taken, if there is one.
-    pub(crate) fn turn(&mut self, now: Instant, packets: u64) -> Option<Duration> {
+    /// A turn is over. `packets`: so many have been handled since the start, from so many `reads`. The nap to be taken, if
+    /// there is one.
+    pub(crate) fn turn(&mut self, now: Instant, packets: u64, reads: u64) -> Option<Duration> {
         if self.nap.is_zero() {
             return None;
         }
@@ -64,9 +70,11 @@ impl Gather {
         let span = now.saturating_duration_since(self.span_began);
         if span >= SPAN {
             let rate = (packets - self.packets.0) as f64 / span.as_secs_f64();
-            let turns_are_full = packets - self.packets.0 >= self.turns * PACKETS_OF_A_FULL_TURN;
+            let count = packets - self.packets.0;
+            let turns_are_full =
+                count >= self.turns * PACKETS_OF_A_FULL_TURN && count >= (reads - self.reads) * PACKETS_OF_A_FULL_READ;
             self.phase = self.next_phase(rate, turns_are_full);
-            (self.span_began, self.packets.0, self.turns) = (now, packets, 0);
+            (self.span_began, self.packets.0, self.reads, self.turns) = (now, packets, reads, 0);
         }
         (is_busy && matches!(self.phase, Phase::Trying { .. } | Phase::Napping { .. })).then_some(self.nap)
     }
@@ -122,7 +130,7 @@ mod tests {
     fn run(mut came: impl FnMut(Duration, u64) -> u64, time: Duration) -> (f64, Duration) {
         let began = Instant::now();
         let mut gather = Gather::new(NAP, began);
-        let (mut now, mut handled, mut half) = (Duration::ZERO, 0, None);
+        let (mut now, mut handled, mut turns, mut half) = (Duration::ZERO, 0, 0, None);
         let mut napped = Duration::ZERO;
         while now < time {
             let fresh = came(now, handled) - handled;
@@ -133,7 +141,8 @@ mod tests {
             if fresh == 0 {
                 continue;
             }
-            if let Some(nap) = gather.turn(began + now, handled) {
+            turns += 1;
+            if let Some(nap) = gather.turn(began + now, handled, turns) {
                 now += nap;
                 napped += if half.is_some() { nap } else { Duration::ZERO };
             }
@@ -198,7 +207,7 @@ mod tests {
             for _ in 0..100 {
                 now += SPAN / 100;
                 packets += count / 100;
-                naps = gather.turn(now, packets).is_some();
+                naps = gather.turn(now, packets, packets).is_some();
             }
             naps
         };
@@ -218,18 +227,29 @@ mod tests {
     }
 
     #[test]
+    fn many_who_say_little_are_gathered_though_a_turn_brings_much() {
+        let began = Instant::now();
+        for (packets_a_read, naps) in [(1, true), (2, true), (8, false)] {
+            let mut gather = Gather::new(NAP, began);
+            let turn =
+                |at: u32| gather.turn(began + SPAN / 50 * at, u64::from(at) * 64, u64::from(at) * 64 / packets_a_read);
+            assert_eq!((1..=60).map(turn).last().flatten().is_some(), naps, "{packets_a_read} in each read");
+        }
+    }
+
+    #[test]
     fn when_it_grows_quiet_naps_end_with_the_span() {
         let began = Instant::now();
         let mut gather = Gather::new(NAP, began);
         let (mut now, mut packets) = (began, 0);
-        while gather.turn(now, packets).is_none() {
+        while gather.turn(now, packets, packets).is_none() {
             now += Duration::from_micros(20);
             packets += 1;
         }
-        assert_eq!(gather.turn(now, packets), None, "nothing came in this turn");
-        assert_eq!(gather.turn(now, packets + 1), Some(NAP));
+        assert_eq!(gather.turn(now, packets, packets), None, "nothing came in this turn");
+        assert_eq!(gather.turn(now, packets + 1, packets + 1), Some(NAP));
         now += Duration::from_secs(1);
-        assert_eq!(gather.turn(now, packets + 2), None);
-        assert_eq!(Gather::new(Duration::ZERO, began).turn(now, 1 << 40), None, "none at all was asked for");
+        assert_eq!(gather.turn(now, packets + 2, packets + 2), None);
+        assert_eq!(Gather::new(Duration::ZERO, began).turn(now, 1 << 40, 0), None, "none at all was asked for");
     }
 }

@@ -226,6 +226,7 @@ impl Reactor {
         let (link, now) = (LinkId(at), self.now());
         let stranger_limit = self.stranger_limit();
         let mut used = 0;
+        self.heard += 1;
         while used < bytes.len() {
             let Some(connection) = self.desk.connections.get_mut(at as usize) else { return used };
             if connection.stage == Stage::Leaving || connection.is_paused {

@@ -57,6 +57,8 @@ pub(crate) struct Reactor {
     pub gather: Gather,
     /// Packets that the core was told, since the start.
     pub handled: u64,
+    /// From so many pieces of what connections said.
+    pub heard: u64,
     /// Those who read and write instead; none: this thread does.
     pub workers: Workers,
     /// They have said more than was heard.
@@ -112,7 +114,7 @@ impl Reactor {
 
     /// Lets a moment's events gather, where that costs nobody anything.
     fn nap(&mut self, patience: Option<Duration>) {
-        let nap = self.gather.turn(self.desk.now, self.handled);
+        let nap = self.gather.turn(self.desk.now, self.handled, self.heard);
         if let Some(nap) = nap.filter(|_| patience != Some(Duration::ZERO) && !self.is_stopping) {
             std::thread::sleep(nap);
         }
