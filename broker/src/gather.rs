@@ -212,12 +212,12 @@ mod tests {
             naps
         };
         assert!(span(2_000), "it is tried");
-        for _ in 0..SPANS_BEFORE_COMPARED + 1 {
+        for _ in 0..=SPANS_BEFORE_COMPARED {
             assert!(span(2_000));
         }
         assert!(!span(1_000), "a slow one, and the next is without naps");
         assert!(span(2_000), "that was faster: naps are tried once more");
-        for _ in 0..SPANS_BEFORE_COMPARED + 1 {
+        for _ in 0..=SPANS_BEFORE_COMPARED {
             assert!(span(2_000), "and go on");
         }
         assert!(!span(1_000));
