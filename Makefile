@@ -13,7 +13,7 @@ QUICK ?=
 
 help:
 	@echo 'make run [PORT=1883]   build and start a demonstration: broker, gateway, a recording of real packets'
-	@echo 'make test              every test there is (installs the programs that they speak to)'
+	@echo 'make test              every test there is (installs the programs that they speak to, makes a VM in target/blevm)'
 	@echo 'make lint              formatting and clippy alone'
 	@echo 'make soak [SOAK_MINUTES=10] [SOAK_FROM=seed]   histories of broker core and store from seeds that make test has not; planted faults;'
 	@echo '     [SOAK_KILLS=200]        and so many kills, and power cuts, of the whole program'
