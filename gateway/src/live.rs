@@ -1,7 +1,8 @@
 //! A live source: the btsnoop stream of whoever has the radio.
 //!
 //! Times are those of the records, which are the kernel's. A deadline in that time is waited for by tokio's clock,
-//! from the arrival of the last record on. The stream also tells which adapters there are, what is to be logged, and
+//! from the arrival of the last record on, and for a [`NAP`] more, as the radio may bring the packets of that time so much
+//! later; a record of a later time ends the wait at once. The stream also tells which adapters there are, what is to be logged, and
 //! what the radio counts.
 
 use std::fmt;
@@ -13,6 +14,7 @@ use gateway_core::btsnoop::{self, Note, PacketKind};
 use gateway_core::btsnoop_stream::{Head, Stream};
 use gateway_core::chips::Chips;
 use gateway_core::monitor::MonitorPacket;
+use gateway_core::pace::NAP;
 use gateway_core::radio_counts::{COUNTS_IDENT, LOG_IDENT, RadioCounts};
 use gateway_core::{MacAddress, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -163,7 +165,7 @@ impl LiveSource {
             self.socket = Some(live.open().map_err(|cause| format!("the stream of the radio: {cause}"))?);
         }
         let Some(socket) = &mut self.socket else { return Ok(More::Ended) };
-        let due = until.zip(self.latest).map(|(until, (at, when))| (until, when + until.since(at)));
+        let due = until.zip(self.latest).map(|(until, (at, when))| (until, when + until.since(at) + NAP));
         let reached = async {
             match due {
                 Some((until, due)) => {

@@ -41,6 +41,7 @@ mod json;
 pub mod keeper;
 pub mod mgmt;
 pub mod monitor;
+pub mod pace;
 pub mod pairs;
 mod pipeline;
 pub mod radio_counts;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use gateway_core::btsnoop::PacketKind;
 use gateway_core::keeper::{INFO, Keeper, KeeperSettings, Kept, NOTICE, Order, WARNING};
 use gateway_core::mgmt::{self, Command, Event, Info, Status};
 use gateway_core::monitor::MonitorPacket;
+use gateway_core::pace::Pace;
 use gateway_core::radio_counts::{COUNTS_IDENT, LOG_IDENT, RadioCounts};
 use gateway_core::watchdog::Rules;
 use gateway_core::{MacAddress, Timestamp, btsnoop_writer};
@@ -40,6 +42,7 @@ pub(crate) struct Radio<'a> {
     control: Control,
     stream: Stream,
     batch: Batch,
+    pace: Pace,
     begun: Instant,
     /// What the monitor said of each adapter that is there.
     seen: BTreeMap<u16, Seen>,
@@ -69,6 +72,7 @@ impl<'a> Radio<'a> {
             control,
             stream,
             batch: Batch::new(),
+            pace: Pace::default(),
             begun: Instant::now(),
             seen: BTreeMap::new(),
             wards: Vec::new(),
@@ -83,7 +87,12 @@ impl<'a> Radio<'a> {
     pub(crate) fn run(mut self) -> Result<(), RadioError> {
         self.begin()?;
         while self.stream.is_open() {
-            self.turn()?;
+            let packets = self.turn()?;
+            let nap = self.pace.after_turn(self.now(), packets);
+            // What is due, or told meanwhile, comes so much later.
+            if !nap.is_zero() {
+                thread::sleep(nap);
+            }
         }
         let until = self.now() + LEAVE_TIME_MAX;
         self.wards.iter_mut().for_each(|ward| ward.keeper.leave());
@@ -112,8 +121,8 @@ impl<'a> Radio<'a> {
         Ok(())
     }
 
-    /// Waits for something, and deals with all that is there.
-    fn turn(&mut self) -> Result<(), RadioError> {
+    /// Waits for something, and deals with all that is there. Gives how many packets of the air there were.
+    fn turn(&mut self) -> Result<u32, RadioError> {
         let kernel = |cause| RadioError::Kernel { what: "waiting for the adapters", cause };
         let leaving = !self.stream.is_open();
         let raws = self.wards.iter().filter_map(|ward| ward.raw.as_ref()).map(|raw| raw.as_fd());
@@ -128,11 +137,12 @@ impl<'a> Radio<'a> {
         let ready = sys::wait(&waiting, self.wait_time()).map_err(kernel)?;
         if !leaving && ready.last().is_some_and(|out| out.closed) {
             self.stream.close();
-            return Ok(());
+            return Ok(0);
         }
+        let mut packets = 0;
         let mut orders = BTreeMap::new();
         if ready.first().is_some_and(|monitor| monitor.readable) {
-            self.read_monitor_into(&mut orders)?;
+            packets = self.read_monitor_into(&mut orders)?;
         }
         self.read_control(&mut orders)?;
         let now = self.now();
@@ -143,7 +153,7 @@ impl<'a> Radio<'a> {
         self.tell_counts();
         self.say();
         self.stream.flush();
-        Ok(())
+        Ok(packets)
     }
 
     fn wait_time(&self) -> Duration {
@@ -156,17 +166,20 @@ impl<'a> Radio<'a> {
     }
 
     fn read_monitor(&mut self) -> Result<(), RadioError> {
-        self.read_monitor_into(&mut BTreeMap::new())
+        self.read_monitor_into(&mut BTreeMap::new()).map(drop)
     }
 
-    fn read_monitor_into(&mut self, orders: &mut BTreeMap<usize, Vec<Order>>) -> Result<(), RadioError> {
+    /// Takes what is there of the monitor channel. Gives how many packets of it were of the air.
+    fn read_monitor_into(&mut self, orders: &mut BTreeMap<usize, Vec<Order>>) -> Result<u32, RadioError> {
         // So many batches, and then the others have their turn.
         const BATCHES_MAX: usize = 16;
+        let mut of_the_air = 0;
         for _ in 0..BATCHES_MAX {
             let mut batch = std::mem::replace(&mut self.batch, Batch::none());
             let all = batch.receive(&self.monitor);
             for (packet, at) in batch.packets() {
                 if let Some(packet) = MonitorPacket::parse(packet) {
+                    of_the_air += u32::from(packet.is_advertising());
                     self.monitored(packet, at.unwrap_or_else(wall_clock), orders);
                 }
             }
@@ -176,7 +189,7 @@ impl<'a> Radio<'a> {
             }
         }
         self.lost = sys::dropped(&self.monitor).map_or(self.lost, u64::from);
-        Ok(())
+        Ok(of_the_air)
     }
 
     /// A packet of the monitor channel.

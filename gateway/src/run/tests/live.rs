@@ -2,6 +2,7 @@
 
 use gateway_core::btsnoop::PacketKind;
 use gateway_core::btsnoop_writer::{file_header, note_packet, record};
+use gateway_core::pace::NAP;
 use gateway_core::radio_counts::{COUNTS_IDENT, LOG_IDENT};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
@@ -77,10 +78,36 @@ async fn a_message_leaves_when_its_slice_is_over_by_our_clock_though_nothing_mor
     let began = Instant::now();
     gateway.run(&[Box::new(kept.clone()) as Box<dyn Sink>], tokio::time::sleep(Duration::from_secs(1))).await;
     let [(sent, line)] = &kept.0.lock().unwrap()[..] else { panic!("one message") };
-    // 100 ms after the first, of which 30 had passed when the second was heard.
-    assert_eq!(sent.duration_since(began), Duration::from_millis(70));
+    // 100 ms after the first, of which 30 had passed when the second was heard; and the radio may have napped.
+    assert_eq!(sent.duration_since(began), Duration::from_millis(70) + NAP);
     assert_eq!(line.matches("\"name\"").count(), 2);
     drop(radio);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slice_is_not_over_before_what_the_radio_gathered_of_it_has_come() {
+    let (mut gateway, kept, mut radio) = listening(&radio_plan(&[], vec![sink(reports(100))]));
+    let gathered = async {
+        let mut bytes = file_header().to_vec();
+        advertisement(&mut bytes, 0, 0, 1, 0);
+        advertisement(&mut bytes, 0, 90, 2, 0);
+        radio.write_all(&bytes).await.unwrap();
+        // What was heard after this, while the radio napped, is read when the nap is over: one of this slice, one of the next.
+        tokio::time::sleep(NAP).await;
+        let mut bytes = Vec::new();
+        advertisement(&mut bytes, 0, 99, 3, 0);
+        advertisement(&mut bytes, 0, 109, 4, 0);
+        radio.write_all(&bytes).await.unwrap();
+        pending::<()>().await;
+    };
+    let sinks = [Box::new(kept.clone()) as Box<dyn Sink>];
+    let run = gateway.run(&sinks, tokio::time::sleep(Duration::from_secs(1)));
+    tokio::select! {
+        _ = run => {}
+        () = gathered => {}
+    }
+    let devices: Vec<usize> = kept.lines().iter().map(|line| line.matches("\"name\"").count()).collect();
+    assert_eq!(devices, [3, 1]);
 }
 
 #[tokio::test(start_paused = true)]
