@@ -79,7 +79,8 @@ fn beside_btmon(vm: &mut Vm, mode: &str) {
     let btmon = vm.start(&format!("btmon-{mode}"), &format!("btmon -w {recording}"));
     vm.wait("btmon has begun", |vm| (size(vm, &recording) > 0).then_some(()));
     vm.sh(&format!("echo {} >{room}", usual.trim()));
-    // Each adapter has times in which it hears nothing while the other does; the watchdog need not mind.
+    // Each adapter falls silent while the other hears its load; whoever heard something would be looked after. (One
+    // that never did is left in peace without this.)
     let gateway = chain.gateway(vm, &format!("gateway-{mode}"), &format!("mode = \"{mode}\"\nsilence_s = 3600"));
     for controller in [0, 1] {
         wait_until_scanning(vm, controller, mode == "active");

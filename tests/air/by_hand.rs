@@ -27,6 +27,7 @@ fn by_hand_adapters_are_listed_the_air_is_shown_and_recorded_and_who_may_not_is_
     without_a_capability_the_message_says_which_and_how_to_grant_it(&mut vm);
     with_cap_net_raw_alone_it_scans_with_commands_of_its_own_and_says_so(&mut vm);
     with_both_it_shows_what_is_there_and_leaves_nothing_behind(&mut vm);
+    the_kernels_scan_listens_all_the_time_while_it_is_ours(&mut vm);
     own_interval_and_phys_are_what_the_controller_is_told(&mut vm);
     a_recording_is_what_btmon_records_and_reads(&mut vm);
     what_a_killed_one_left_in_the_kernel_the_next_one_takes_away(&mut vm);
@@ -86,14 +87,41 @@ fn with_both_it_shows_what_is_there_and_leaves_nothing_behind(vm: &mut Vm) {
     nobody_scans(vm);
 }
 
+fn the_kernels_scan_listens_all_the_time_while_it_is_ours(vm: &mut Vm) {
+    let before = vm.sh("mgmt duty");
+    let scan = format!("{PROGRAM} gateway scan --json --adapter {FIRST}");
+    let ran = vm.try_sh(&format!("{scan} --seconds 3"));
+    assert!(ran.status == 0 && !lines(&ran).is_empty(), "{}", ran.err);
+    let told = latest_scan(vm, &["interval", "window", "active"]);
+    assert_eq!(told, [json!(60.0), json!(60.0), json!(false)], "before: {before}");
+    assert_eq!(vm.sh("mgmt duty"), before, "put back");
+
+    // Nor is it lost when it is killed.
+    let killed = vm.start("killed-while-wide", &scan);
+    vm.wait("it hears", |vm| (!killed.output(vm).is_empty()).then_some(()));
+    vm.sh("kill -9 $(pidof nightjar)");
+    killed.wait(vm);
+    assert_ne!(vm.sh("mgmt duty"), before);
+    vm.sh(&format!("{scan} --active --seconds 3"));
+    let told = latest_scan(vm, &["interval", "window", "active"]);
+    assert_eq!((&told[0], &told[2]), (&told[1], &json!(true)), "discovery, too, listens all the time");
+    assert_eq!(vm.sh("mgmt duty"), before, "what was before the one that was killed");
+    nobody_scans(vm);
+}
+
+/// What the first controller was told when it was last told to scan.
+fn latest_scan(vm: &mut Vm, keys: &[&str]) -> Vec<Value> {
+    let stats = stats(vm);
+    let scans = stats["controllers"][0]["scans"].as_array().expect("a list");
+    let latest = scans.iter().rev().find(|scan| scan[1] == "on").expect("it scanned");
+    keys.iter().map(|key| latest[2][key].clone()).collect()
+}
+
 fn own_interval_and_phys_are_what_the_controller_is_told(vm: &mut Vm) {
     let scan = "scan --json --interval-ms 40 --window-ms 20 --phy 1M --seconds 3";
     let ran = as_gateway(vm, "cap_net_raw,cap_net_admin", &format!("{scan} --adapter {FIRST}"));
     assert!(ran.status == 0 && !lines(&ran).is_empty(), "{}", ran.err);
-    let stats = stats(vm);
-    let scans = stats["controllers"][0]["scans"].as_array().expect("a list");
-    let latest = scans.iter().rev().find(|scan| scan[1] == "on").expect("it scanned");
-    let told = ["interval", "window", "phys", "active", "filterDuplicates"].map(|key| latest[2][key].clone());
+    let told = latest_scan(vm, &["interval", "window", "phys", "active", "filterDuplicates"]);
     assert_eq!(told, [json!(40.0), json!(20.0), json!(1), json!(false), json!(false)]);
     nobody_scans(vm);
 }

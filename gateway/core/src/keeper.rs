@@ -14,6 +14,7 @@ mod steps;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::duty::Duty;
 use crate::hci_command::{self, HciCommand, HciDone, HciStatus};
 use crate::mgmt::{Command, Event};
 use crate::radio_counts::RadioCounts;
@@ -71,6 +72,8 @@ pub struct Kept {
     pub monitor: Option<u16>,
     /// Our own scan is on, by the commands of Bluetooth 5 or not.
     pub own_scan: Option<bool>,
+    /// How long the kernel's scans listened before we had them listen all the time.
+    pub duty: Duty,
     /// It was off, and we switched it on.
     pub powered_by_us: bool,
 }
@@ -333,6 +336,10 @@ impl Keeper {
         }
         if let Some(extended) = self.kept.own_scan {
             self.tasks.push_back(Task::Hci(HciCommand::SetScanEnable { extended, on: false }));
+        }
+        // When nothing of ours scans any more: the next scan that others begin is as it was.
+        if !self.kept.duty.is_empty() {
+            self.tasks.push_back(Task::Mgmt(Command::SetDefaults(self.kept.duty)));
         }
         if self.kept.powered_by_us {
             self.tasks.push_back(Task::Mgmt(Command::SetPowered(false)));

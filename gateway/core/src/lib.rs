@@ -31,6 +31,7 @@ pub mod dialect_a;
 pub mod dialect_b;
 pub mod dialect_c;
 pub mod duplicates;
+pub mod duty;
 mod ear;
 mod fault;
 pub mod filter;

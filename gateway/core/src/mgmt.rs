@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::MacAddress;
+use crate::duty::Duty;
 
 /// The adapter of what concerns none.
 pub const NO_ADAPTER: u16 = 0xFFFF;
@@ -28,6 +29,10 @@ pub enum Command {
     StartDiscovery,
     /// Stop looking for them.
     StopDiscovery,
+    /// What its scans are set to, among others. See [`crate::duty`].
+    ReadDefaults,
+    /// Set some of it. What is under way goes on as it was.
+    SetDefaults(Duty),
     /// What monitors of advertisements there are, and whether the controller filters by them itself.
     ReadMonitorFeatures,
     /// Have the kernel scan until the monitor is removed again. See [`PATTERN`].
@@ -52,6 +57,8 @@ impl Command {
             Self::SetPowered(_) => 0x0005,
             Self::StartDiscovery => 0x0023,
             Self::StopDiscovery => 0x0024,
+            Self::ReadDefaults => 0x004B,
+            Self::SetDefaults(_) => 0x004C,
             Self::ReadMonitorFeatures => 0x0051,
             Self::AddMonitor => 0x0052,
             Self::RemoveMonitor(_) => 0x0053,
@@ -67,6 +74,8 @@ impl Command {
             Self::SetPowered(false) => "power the adapter off",
             Self::StartDiscovery => "start discovery",
             Self::StopDiscovery => "stop discovery",
+            Self::ReadDefaults => "tell how long its scans listen",
+            Self::SetDefaults(_) => "set how long its scans listen",
             Self::ReadMonitorFeatures => "list the advertisement monitors",
             Self::AddMonitor => "add an advertisement monitor",
             Self::RemoveMonitor(_) => "remove our advertisement monitor",
@@ -76,7 +85,8 @@ impl Command {
     /// The packet.
     pub fn encode(self, adapter: u16) -> Vec<u8> {
         let parameters = match self {
-            Self::ReadIndexList | Self::ReadInfo | Self::ReadMonitorFeatures => Vec::new(),
+            Self::ReadIndexList | Self::ReadInfo | Self::ReadDefaults | Self::ReadMonitorFeatures => Vec::new(),
+            Self::SetDefaults(duty) => duty.encode(),
             Self::SetPowered(on) => vec![on.into()],
             Self::StartDiscovery | Self::StopDiscovery => vec![LE_ADDRESSES],
             Self::AddMonitor => [&[1, MANUFACTURER_DATA, 0, PATTERN.len() as u8][..], &PATTERN].concat(),

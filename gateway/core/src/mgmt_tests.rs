@@ -8,12 +8,15 @@ fn event_packet(event: u16, adapter: u16, parameters: &[u8]) -> Vec<u8> {
 
 #[test]
 fn commands_are_as_the_kernel_reads_them() {
-    let rows: [(Command, u16, &[u8]); 7] = [
+    let window = Duty { monitor_window: Some(0x60), ..Duty::default() };
+    let rows: [(Command, u16, &[u8]); 9] = [
         (Command::ReadIndexList, NO_ADAPTER, &[3, 0, 0xFF, 0xFF, 0, 0]),
         (Command::ReadInfo, 1, &[4, 0, 1, 0, 0, 0]),
         (Command::SetPowered(true), 1, &[5, 0, 1, 0, 1, 0, 1]),
         (Command::StartDiscovery, 0, &[0x23, 0, 0, 0, 1, 0, 6]),
         (Command::StopDiscovery, 0, &[0x24, 0, 0, 0, 1, 0, 6]),
+        (Command::ReadDefaults, 0, &[0x4B, 0, 0, 0, 0, 0]),
+        (Command::SetDefaults(window), 0, &[0x4C, 0, 0, 0, 5, 0, 0x14, 0, 2, 0x60, 0]),
         (Command::ReadMonitorFeatures, 0, &[0x51, 0, 0, 0, 0, 0]),
         (Command::RemoveMonitor(0x0102), 2, &[0x53, 0, 2, 0, 2, 0, 2, 1]),
     ];

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gateway_core::MacAddress;
+use gateway_core::duty::Duty;
 use gateway_core::keeper::Kept;
 
 /// The file of one adapter.
@@ -50,14 +51,25 @@ impl StateFile {
 fn format(kept: Kept, appearance: &str) -> String {
     let monitor = kept.monitor.map(|handle| format!("monitor={handle}\n")).unwrap_or_default();
     let own_scan = kept.own_scan.map(|extended| format!("own_scan_extended={extended}\n")).unwrap_or_default();
-    format!("appearance={appearance}\n{monitor}{own_scan}powered_by_us={}\n", kept.powered_by_us)
+    let Duty { monitor_window, discovery_window, takes_turns } = kept.duty;
+    let window = |name: &str, window: Option<u16>| window.map(|units| format!("{name}={units}\n")).unwrap_or_default();
+    let windows = window("monitor_window", monitor_window) + &window("discovery_window", discovery_window);
+    let turns = takes_turns.map(|on| format!("takes_turns={on}\n")).unwrap_or_default();
+    let powered = kept.powered_by_us;
+    format!("appearance={appearance}\n{monitor}{own_scan}{windows}{turns}powered_by_us={powered}\n")
 }
 
 fn parse(text: &str, appearance: &str) -> Option<Kept> {
     let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let window = |name| value(name).and_then(|units| units.parse().ok());
     (value("appearance")? == appearance).then(|| Kept {
         monitor: value("monitor").and_then(|handle| handle.parse().ok()).filter(|handle| *handle != 0),
         own_scan: value("own_scan_extended").and_then(|extended| extended.parse().ok()),
+        duty: Duty {
+            monitor_window: window("monitor_window"),
+            discovery_window: window("discovery_window"),
+            takes_turns: value("takes_turns").and_then(|on| on.parse().ok()),
+        },
         powered_by_us: value("powered_by_us") == Some("true"),
     })
 }
@@ -68,7 +80,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_reads_back_for_the_same_appearance_only() {
-        let kept = Kept { monitor: Some(3), own_scan: Some(true), powered_by_us: true };
+        let duty = Duty { monitor_window: Some(48), discovery_window: Some(18), takes_turns: Some(true) };
+        let kept = Kept { monitor: Some(3), own_scan: Some(true), duty, powered_by_us: true };
         let text = format(kept, "boot 17");
         assert_eq!(parse(&text, "boot 17"), Some(kept));
         assert_eq!(parse(&text, "boot 18"), None);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{DEBUG, DISCOVERY_WAIT, Keeper, KeeperSettings, NOTICE, Order, Task, WARNING, Way};
+use super::{DEBUG, DISCOVERY_WAIT, INFO, Keeper, KeeperSettings, NOTICE, Order, Task, WARNING, Way};
+use crate::duty::{Duty, Widening};
 use crate::hci_command::HciCommand;
 use crate::mgmt::{self, Command, MonitorFeatures, Status};
 use crate::scan::{Phys, ScanMode};
@@ -80,6 +81,8 @@ impl Keeper {
         if let Some(handle) = self.kept.monitor {
             self.tasks.push_back(Task::Mgmt(Command::RemoveMonitor(handle)));
         }
+        // Before the scan begins, and each time: bluetoothd may have set them anew.
+        self.tasks.push_back(Task::Mgmt(Command::ReadDefaults));
         self.tasks.push_back(Task::Mgmt(Command::AddMonitor));
         if self.settings.mode == ScanMode::Active && (self.discovery_ours || !self.discovering) {
             self.tasks.push_back(Task::Mgmt(Command::StartDiscovery));
@@ -136,6 +139,7 @@ impl Keeper {
                 }
             }
             (Command::ReadMonitorFeatures, Status::SUCCESS) => self.choose(parameters, out),
+            (Command::ReadDefaults | Command::SetDefaults(_), _) => self.duty_done(command, status, parameters, out),
             (Command::AddMonitor, Status::SUCCESS) => {
                 self.kept.monitor = mgmt::monitor_handle(parameters);
                 self.undo(self.kept.monitor.map(|handle| Task::Mgmt(Command::RemoveMonitor(handle))));
@@ -183,6 +187,52 @@ impl Keeper {
                 self.complain(out, format!("the kernel refused to {}: {status}", command.words()));
                 self.end(now, Outcome::Failed, out);
             }
+        }
+    }
+
+    /// The kernel told how long its scans listen, or took what was set. If it does not, they listen as they did.
+    fn duty_done(&mut self, command: Command, status: Status, parameters: &[u8], out: &mut Vec<Order>) {
+        match (command, status) {
+            (Command::SetDefaults(duty), Status::SUCCESS) if self.leaving => {
+                if duty == self.kept.duty {
+                    self.kept.duty = Duty::default();
+                }
+            }
+            (Command::SetDefaults(_), Status::SUCCESS) => {
+                self.note(
+                    out,
+                    INFO,
+                    "the kernel's scan now listens all the time; what was set before is put back at the end",
+                );
+            }
+            (Command::SetDefaults(_), status) if self.leaving => {
+                self.complain(out, format!("the kernel refused to {}: {status}", command.words()));
+            }
+            (Command::ReadDefaults, _) if self.leaving => {}
+            (Command::ReadDefaults, Status::SUCCESS) => match Widening::parse(parameters) {
+                Some(Widening { set, .. }) if set.is_empty() => {}
+                Some(Widening { set, before }) => {
+                    // Written down before it is done.
+                    self.kept.duty = before.or(self.kept.duty);
+                    self.tasks.push_front(Task::Mgmt(Command::SetDefaults(set)));
+                }
+                None => self.listens_in_part(out, "it does not tell how long its scan listens"),
+            },
+            (_, status) => {
+                self.kept.duty = Duty::default();
+                // Then no monitor can be added either, and another way is taken.
+                if status != Status::PERMISSION_DENIED {
+                    self.listens_in_part(out, &format!("it refused to {}: {status}", command.words()));
+                }
+            }
+        }
+    }
+
+    fn listens_in_part(&mut self, out: &mut Vec<Order>, why: &str) {
+        if !self.was_armed {
+            let text = "the kernel's scan may listen in a part of the time only (30 ms of each 60, unless it was told otherwise), and";
+            let mend = "with interval_ms = 60 and window_ms = 60 it listens all the time, by commands of our own";
+            self.note(out, NOTICE, &format!("{text} {why}; {mend}"));
         }
     }
 

@@ -55,6 +55,9 @@ struct Machine {
     own_scan: bool,
     discovery_until: Option<Duration>,
     refuses_monitors: Option<Status>,
+    /// How long the kernel's passive scan listens, of an interval of 96.
+    window: u16,
+    refuses_duty: Option<Status>,
 }
 
 impl Machine {
@@ -75,6 +78,8 @@ impl Machine {
             own_scan: false,
             discovery_until: None,
             refuses_monitors: None,
+            window: 48,
+            refuses_duty: None,
         };
         machine.here();
         machine
@@ -191,6 +196,13 @@ impl Machine {
                     status = Status::REJECTED;
                 }
             }
+            Command::ReadDefaults | Command::SetDefaults(_) if self.refuses_duty.is_some() => {
+                status = self.refuses_duty.unwrap_or(status);
+            }
+            Command::ReadDefaults => {
+                parameters = [&[0x13, 0, 2, 96, 0, 0x14, 0, 2][..], &self.window.to_le_bytes()].concat();
+            }
+            Command::SetDefaults(duty) => self.window = duty.monitor_window.expect("it is all that there is"),
             Command::ReadIndexList | Command::ReadInfo => unreachable!("the edge asks this"),
         }
         self.after(millis, Answer::Done(command.opcode(), status, parameters));
@@ -356,22 +368,55 @@ fn what_was_set_is_undone_whenever_it_ends() {
         assert!(machine.keeper.has_left(), "seed {seed}");
         let left = (machine.monitors.len(), machine.own_scan, machine.discovery_until, machine.powered);
         assert_eq!(left, (0, false, None, was_powered), "seed {seed}");
+        assert_eq!(machine.window, 48, "seed {seed}");
         assert_eq!(machine.keeper.kept(), Kept::default(), "seed {seed}");
     }
 }
 
 #[test]
 fn what_a_crash_left_behind_is_removed_and_what_is_of_others_is_not() {
-    let kept = Kept { monitor: Some(2), ..Kept::default() };
+    let duty = Duty { monitor_window: Some(48), ..Duty::default() };
+    let kept = Kept { monitor: Some(2), duty, ..Kept::default() };
     let mut machine = Machine::new(1, settings(ScanMode::Passive)).anew(settings(ScanMode::Passive), kept);
     machine.monitors.extend([1, 2]);
+    machine.window = 96;
     machine.here();
     machine.run(Duration::from_secs(1));
     assert_eq!(machine.monitors, BTreeSet::from([1, 2]));
     assert_eq!(machine.keeper.kept().monitor, Some(2), "removed, and added anew");
     machine.keeper.leave();
     machine.run(Duration::from_secs(1));
-    assert_eq!(machine.monitors, BTreeSet::from([1]));
+    assert_eq!((machine.monitors, machine.window), (BTreeSet::from([1]), 48));
+}
+
+#[test]
+fn the_kernels_scan_is_made_to_listen_all_the_time_also_when_others_set_it_anew() {
+    let mut machine = Machine::new(1, settings(ScanMode::Passive));
+    machine.run(Duration::from_secs(1));
+    assert_eq!(machine.window, 96);
+    // As bluetoothd does when it is started anew, if it is told of such a value.
+    machine.window = 32;
+    machine.monitors.clear();
+    machine.after(1, Answer::Removed(0));
+    machine.run(Duration::from_secs(2));
+    assert_eq!(machine.window, 96);
+    machine.keeper.leave();
+    machine.run(Duration::from_secs(1));
+    assert_eq!(machine.window, 32, "what others set last");
+}
+
+#[test]
+fn a_kernel_that_cannot_be_told_how_long_to_listen_is_scanned_with_as_it_is_and_that_is_said() {
+    for refusal in [Status::UNKNOWN_COMMAND, Status::NOT_SUPPORTED] {
+        let mut machine =
+            Machine::new(1, settings(ScanMode::Passive)).anew(settings(ScanMode::Passive), Kept::default());
+        machine.refuses_duty = Some(refusal);
+        machine.here();
+        machine.run(Duration::from_secs(1));
+        assert!(machine.scanning() && !machine.own_scan);
+        let said = machine.notes.iter().filter(|note| note.contains("window_ms = 60")).count();
+        assert_eq!((said, machine.keeper.kept().duty), (1, Duty::default()), "{:?}", machine.notes);
+    }
 }
 
 #[test]
