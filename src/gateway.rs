@@ -19,6 +19,7 @@ mod rows;
 mod says;
 mod scan;
 mod source;
+mod state_folder;
 mod terminal;
 pub(crate) mod within;
 

@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +18,8 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::lives::{self, ERROR, Told};
 use super::order::Order;
-use crate::{capabilities, privileges};
+use super::state_folder::state_folder;
+use crate::capabilities;
 
 /// Longer than the radio process gives its radio.
 const END_TIME_MAX: Duration = Duration::from_secs(8);
@@ -133,21 +133,4 @@ fn hear_until_closed(control: &OwnedFd, lives: &Sender<UnixStream>) -> io::Resul
         last = text;
     }
     Ok(())
-}
-
-/// A folder in which the radio writes down what it sets in the kernel, to undo it after a crash: systemd's
-/// `RuntimeDirectory=`, or `/run/nightjar` where we are root or may write into it.
-pub(crate) fn state_folder(user: Option<&User>) -> Option<PathBuf> {
-    if let Some(given) = std::env::var_os("RUNTIME_DIRECTORY") {
-        return std::env::split_paths(&given).next();
-    }
-    let path = Path::new("/run/nightjar");
-    let is_root = nix::unistd::Uid::effective().is_root();
-    if is_root && (path.is_dir() || std::fs::create_dir(path).is_ok()) {
-        if let Some(user) = user {
-            privileges::give_folder(path, user).ok()?;
-        }
-        return Some(path.to_owned());
-    }
-    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok().then(|| path.to_owned())
 }

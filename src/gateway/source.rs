@@ -12,7 +12,7 @@ use gateway_core::scan::{Phys, ScanMode, ScanTiming};
 use gateway_core::{MacAddress, Timestamp, btsnoop};
 use radio::{RadioError, RadioSettings};
 
-use super::radio_process::state_folder;
+use super::state_folder::state_folder;
 
 /// What is read at a time.
 const PIECE_BYTES: usize = 64 * 1024;

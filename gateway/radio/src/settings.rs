@@ -23,7 +23,7 @@ pub struct RadioSettings {
     /// Whether an adapter that stays deaf may be reset. Power-cycling it is always allowed.
     pub may_reset: bool,
     /// A folder of our own in which is written what is set in the kernel, such as `/run/nightjar`: after a crash, it
-    /// is undone at the next start. `None`: then what a crash left behind stays until the adapter is powered off.
+    /// is undone at the next start. `None`: then what a crash left behind stays until the adapter is unplugged.
     pub state: Option<PathBuf>,
 }
 

@@ -3,7 +3,7 @@
 //! An advertisement monitor has no owner in the kernel, only a handle; without such a file nobody could tell ours from
 //! bluetoothd's. The file is worth something only for the same appearance of the adapter (see [`crate::device::appearance`]).
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,18 +11,31 @@ use gateway_core::MacAddress;
 use gateway_core::duty::Duty;
 use gateway_core::keeper::Kept;
 
-/// The file of one adapter.
+use crate::sys;
+
+/// The file of one adapter, and its lock: beside a gateway that runs as a service somebody may scan by hand, and what a
+/// process that still lives has set was not left behind.
 pub(crate) struct StateFile {
     path: Option<PathBuf>,
+    /// Held as long as we live.
+    _lock: Option<File>,
     appearance: String,
     written: Kept,
 }
+
+/// So many processes may have an adapter at a time and have what they set written down.
+const LIVES_MAX: usize = 8;
 
 impl StateFile {
     /// In `folder`, if there is one, for the adapter of that address in this appearance.
     pub(crate) fn new(folder: Option<&Path>, address: MacAddress, appearance: String) -> Self {
         let name = format!("radio-{}", address.to_string().replace(':', ""));
-        Self { path: folder.map(|folder| folder.join(name)), appearance, written: Kept::default() }
+        let names = (0..LIVES_MAX).map(|life| if life == 0 { name.clone() } else { format!("{name}-{life}") });
+        let found = folder.and_then(|folder| {
+            names.map(|name| folder.join(name)).find_map(|path| locked(&path.with_extension("lock"), path))
+        });
+        let (lock, path) = found.unzip();
+        Self { path, _lock: lock.flatten(), appearance, written: Kept::default() }
     }
 
     /// What is written down; nothing if it is of another appearance, or cannot be read.
@@ -46,6 +59,15 @@ impl StateFile {
         fs::write(&new, format(kept, &self.appearance))?;
         fs::rename(&new, path)
     }
+}
+
+/// A lock and what it guards. `None`: another process has it. A folder that cannot be written into gives no lock; what is
+/// wrong is told when something is to be written.
+fn locked(lock: &Path, path: PathBuf) -> Option<(Option<File>, PathBuf)> {
+    // It may be root's, of another time.
+    let opened = File::open(lock).or_else(|_| File::create(lock));
+    let Ok(file) = opened else { return Some((None, path)) };
+    sys::lock(&file).unwrap_or(true).then_some((Some(file), path))
 }
 
 fn format(kept: Kept, appearance: &str) -> String {
@@ -91,17 +113,41 @@ mod tests {
         assert_eq!(parse("appearance=b\nmonitor=0\n", "b"), Some(Kept::default()));
     }
 
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("nightjar-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn file(folder: &Path) -> StateFile {
+        StateFile::new(Some(folder), MacAddress([0, 0xAA, 1, 0, 0, 0x42]), "boot 17".to_owned())
+    }
+
     #[test]
     fn the_file_goes_when_nothing_is_kept() {
-        let folder = std::env::temp_dir().join(format!("nightjar-state-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let file = || StateFile::new(Some(&folder), MacAddress([0, 0xAA, 1, 0, 0, 0x42]), "boot 17".to_owned());
+        let folder = folder("state");
         let kept = Kept { monitor: Some(3), ..Kept::default() };
-        file().save(kept).unwrap();
-        let mut again = file();
+        file(&folder).save(kept).unwrap();
+        let mut again = file(&folder);
         assert_eq!(again.load(), kept);
         again.save(Kept::default()).unwrap();
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        assert!(!folder.join("radio-00AA01000042").exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_one_that_lives_has_set_was_not_left_behind() {
+        let folder = folder("lives");
+        let (first, second) = (3, 4);
+        let kept = |handle| Kept { monitor: Some(handle), ..Kept::default() };
+        let mut living = file(&folder);
+        living.save(kept(first)).unwrap();
+        let mut beside = file(&folder);
+        assert_eq!(beside.load(), Kept::default());
+        beside.save(kept(second)).unwrap();
+        drop(living);
+        assert_eq!(file(&folder).load(), kept(first));
+        drop(beside);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

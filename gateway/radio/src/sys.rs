@@ -125,6 +125,15 @@ pub(crate) fn reset_controller(socket: &OwnedFd, index: u16) -> io::Result<()> {
     cvt(unsafe { libc::ioctl(socket.as_raw_fd(), HCIDEVRESET as _, libc::c_ulong::from(index)) }).map(drop)
 }
 
+/// Locks a file until it is closed, by us or by the kernel for one that was killed. `false`: another process has it.
+pub(crate) fn lock(file: &File) -> io::Result<bool> {
+    // SAFETY: this call takes numbers, no pointers.
+    match cvt(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        result => result.map(|_| true),
+    }
+}
+
 /// Resets the USB device of this node (`/dev/bus/usb/…`).
 pub(crate) fn reset_usb(node: &File) -> io::Result<()> {
     // SAFETY: this request takes no argument.

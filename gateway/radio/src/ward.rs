@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gateway_core::MacAddress;
 use gateway_core::hci_command::{self, HciCommand};
-use gateway_core::keeper::{Keeper, Order, WARNING};
+use gateway_core::keeper::{Keeper, Kept, Order, WARNING};
 
 use crate::device;
 use crate::socket::{Control, Raw};
@@ -39,6 +39,9 @@ impl Ward {
 
     pub(crate) fn unplugged(&mut self) {
         self.index = None;
+        // What was set is gone with it; who comes back has a file of that appearance.
+        let _ = self.state.save(Kept::default());
+        self.state = StateFile::new(None, self.address, String::new());
         self.raw = None;
         self.resetting = None;
     }
