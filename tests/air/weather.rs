@@ -46,6 +46,8 @@ fn whatever_befalls_an_adapter_the_gateway_scans_again_in_15_seconds_and_counts_
         assert_eq!(own.expect("it was plugged in")["hci"], 1);
         vm.air(&json!({"op": "unplug", "controller": 9}));
     });
+    let log = weather.gateway.errors(&weather.vm);
+    assert!(log.contains("the adapter is gone") && !log.contains("someone else"), "nobody switched it off: {log}");
     weather.passes("bluetoothd killed and started again", &[], |vm| {
         vm.sh("kill -9 $(pidof bluetoothd); sleep 2");
         vm.start("bluetoothd-again", "/usr/libexec/bluetooth/bluetoothd -n");

@@ -108,6 +108,8 @@ pub struct Keeper {
     on: bool,
     /// It was said that someone else switched it off.
     off_told: bool,
+    /// Attempts in a row to switch it on that failed: the first one is not complained of.
+    power_on_fails: u32,
     /// A discovery is on, whoever began it.
     discovering: bool,
     /// It is ours.
@@ -137,6 +139,7 @@ impl Keeper {
             kept,
             on: false,
             off_told: false,
+            power_on_fails: 0,
             discovering: false,
             discovery_ours: false,
             discover_at: None,
@@ -168,6 +171,7 @@ impl Keeper {
         self.counts.unplugged += 1;
         self.note(out, WARNING, "the adapter is gone; waiting for it to come back");
         self.watchdog.told(now, Told::Gone);
+        self.power_on_fails = 0;
         (self.step, self.under_way, self.way, self.discover_at) = (None, None, None, None);
         (self.discovering, self.discovery_ours) = (false, false);
         self.tasks.clear();

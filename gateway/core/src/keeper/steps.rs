@@ -23,9 +23,6 @@ impl Keeper {
             Step::PowerOn => {
                 // One that was switched off behind our back was on before, and stays on after us.
                 self.kept.powered_by_us |= !self.was_armed;
-                if !std::mem::replace(&mut self.off_told, true) {
-                    self.note(out, WARNING, "someone else switched the adapter off; switching it on again");
-                }
                 self.tasks.push_back(Task::Mgmt(Command::SetPowered(true)));
             }
             Step::Arm => {
@@ -132,10 +129,16 @@ impl Keeper {
         match (command, status) {
             (Command::SetPowered(on), Status::SUCCESS) => {
                 self.on = on;
+                self.power_on_fails = 0;
                 self.kept.powered_by_us &= on || !self.leaving;
                 if self.step == Some(Step::PowerOn) {
                     self.counts.power_cycled += u64::from(self.was_armed);
-                    self.note(out, NOTICE, "switched on");
+                    // Not before it is known: one that is being unplugged is switched off first, too.
+                    if std::mem::replace(&mut self.off_told, true) {
+                        self.note(out, NOTICE, "switched on");
+                    } else {
+                        self.note(out, WARNING, "someone else had switched the adapter off; it is on again");
+                    }
                 }
             }
             (Command::ReadMonitorFeatures, Status::SUCCESS) => self.choose(parameters, out),
@@ -176,6 +179,12 @@ impl Keeper {
                 self.end(now, Outcome::Blocked, out);
             }
             (_, Status::NOT_POWERED) => self.end(now, Outcome::Off, out),
+            // It was unplugged, which is told besides; or it is just going, and then the next attempt is not made.
+            (_, Status::INVALID_INDEX) => self.end(now, Outcome::Failed, out),
+            (Command::SetPowered(true), _) if self.step == Some(Step::PowerOn) && self.power_on_fails == 0 => {
+                self.power_on_fails += 1;
+                self.end(now, Outcome::Failed, out);
+            }
             (
                 Command::ReadMonitorFeatures | Command::AddMonitor,
                 Status::UNKNOWN_COMMAND | Status::NOT_SUPPORTED | Status::PERMISSION_DENIED | Status::NO_RESOURCES,

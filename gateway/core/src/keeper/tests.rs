@@ -58,6 +58,8 @@ struct Machine {
     /// How long the kernel's passive scan listens, of an interval of 96.
     window: u16,
     refuses_duty: Option<Status>,
+    /// It is being unplugged: nothing can be told to it any more.
+    dying: bool,
 }
 
 impl Machine {
@@ -80,6 +82,7 @@ impl Machine {
             refuses_monitors: None,
             window: 48,
             refuses_duty: None,
+            dying: false,
         };
         machine.here();
         machine
@@ -152,6 +155,7 @@ impl Machine {
         }
         let (mut status, mut parameters, mut millis) = (Status::SUCCESS, Vec::new(), 1 + self.dice.roll(30));
         match command {
+            _ if self.dying => status = Status::FAILED,
             Command::SetPowered(true) if self.blocked => status = Status::RFKILLED,
             Command::SetPowered(on) if self.hung => {
                 (status, millis) = (Status(0x03), 10_000);
@@ -250,15 +254,7 @@ impl Machine {
     /// Something bad happens.
     fn weather(&mut self) {
         match self.dice.roll(11) {
-            0 if self.plugged => {
-                self.plugged = false;
-                self.monitors.clear();
-                (self.own_scan, self.discovery_until) = (false, None);
-                self.answers.clear();
-                let mut out = Vec::new();
-                self.keeper.gone(self.now, &mut out);
-                self.obey(out);
-            }
+            0 if self.plugged => self.unplug(),
             0 | 1 => self.plug(),
             2 => self.power(false),
             3 => {
@@ -292,6 +288,16 @@ impl Machine {
                 self.keeper.scan_switched(self.now, false);
             }
         }
+    }
+
+    fn unplug(&mut self) {
+        (self.plugged, self.dying, self.window) = (false, false, 48);
+        self.monitors.clear();
+        (self.own_scan, self.discovery_until) = (false, None);
+        self.answers.clear();
+        let mut out = Vec::new();
+        self.keeper.gone(self.now, &mut out);
+        self.obey(out);
     }
 
     fn plug(&mut self) {
@@ -452,4 +458,30 @@ fn discovery_is_begun_anew_when_it_ends_and_others_do_not_disturb_it() {
     }
     assert!(silent <= 6, "{silent} of 600 looks");
     assert_eq!(machine.keeper.counts().rearmed, 0, "that is no trouble");
+}
+
+#[test]
+fn one_that_is_pulled_out_is_not_told_as_switched_off_by_someone() {
+    let mut machine = Machine::new(1, settings(ScanMode::Passive));
+    machine.run(Duration::from_secs(1));
+    machine.notes.clear();
+    // The kernel switches it off, and needs seconds to remove it; commands fail meanwhile.
+    machine.power(false);
+    machine.dying = true;
+    machine.run(Duration::from_millis(2_400));
+    machine.unplug();
+    machine.run(Duration::from_secs(5));
+    assert_eq!(machine.notes.len(), 1, "{:?}", machine.notes);
+    assert!(machine.notes[0].contains("the adapter is gone"), "{:?}", machine.notes);
+}
+
+#[test]
+fn one_that_someone_switched_off_is_told_so_once_it_is_on_again() {
+    let mut machine = Machine::new(1, settings(ScanMode::Passive));
+    machine.run(Duration::from_secs(1));
+    machine.notes.clear();
+    machine.power(false);
+    machine.run(Duration::from_secs(4));
+    let told = machine.notes.iter().filter(|note| note.contains("someone else had switched the adapter off")).count();
+    assert_eq!(told, 1, "{:?}", machine.notes);
 }
