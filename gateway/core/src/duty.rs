@@ -1,8 +1,8 @@
 //! How much of the time the kernel's own scans listen, and how they are told to listen all of it.
 //!
 //! The kernel scans for advertisement monitors 30 ms of every 60, so that half of the packets are missed. These times are
-//! values of each adapter that a program may read and set (MGMT Read and Set Default System Configuration, Linux 5.9 on for
-//! the scans, 5.11 for the last); they hold until they are set again, or the adapter is unplugged. Intervals are left as they
+//! values of each adapter that a program may read and set (MGMT Read and Set Default System Configuration, Linux 5.9 on);
+//! they hold until they are set again, or the adapter is unplugged. Intervals are left as they
 //! are: only the windows are made as long.
 //!
 //! Source: BlueZ `doc/mgmt-api.txt`.

@@ -54,7 +54,7 @@ mod tests {
         let (mut turns, mut read, mut late) = (0, 0, Duration::ZERO);
         while next < Duration::from_secs(1) {
             now = now.max(next);
-            late = late.max(now - next);
+            late = late.max(now.saturating_sub(next));
             let mut packets = 0;
             while next <= now {
                 (packets, next) = (packets + 1, next + every);

@@ -25,6 +25,7 @@ pub use gateway_core::scan::{Phys, ScanMode, ScanTiming};
 pub use fault::RadioError;
 pub use settings::RadioSettings;
 pub use socket::RECEIVE_BUFFER_BYTES;
+pub use state::LIVES_MAX;
 pub use stream::{STREAM_BYTES_MAX, STREAM_NOTES_BYTES_MAX};
 
 /// A Bluetooth adapter of this machine, as the kernel tells.

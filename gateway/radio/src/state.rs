@@ -24,7 +24,7 @@ pub(crate) struct StateFile {
 }
 
 /// So many processes may have an adapter at a time and have what they set written down.
-const LIVES_MAX: usize = 8;
+pub const LIVES_MAX: usize = 8;
 
 impl StateFile {
     /// In `folder`, if there is one, for the adapter of that address in this appearance.
