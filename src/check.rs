@@ -104,6 +104,9 @@ fn check_settings(settings: &Settings, whole: bool, findings: &mut Findings) {
         }
         check_secrets(listener, now, findings);
     }
+    for listener in &settings.http_listeners {
+        check_secrets(listener, now, findings);
+    }
     check_process(settings, findings);
     let mut warnings = Vec::new();
     if let Err(errors) = setup::appliance(settings, &mut warnings) {

@@ -1,6 +1,8 @@
 //! From mosquitto.conf to a broker that can be started: every file that the configuration names is read here, once
 //! before any port is bound, and again when the operator asks for it.
 
+mod http;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _};
@@ -10,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acl::{Acl, LineFault, PasswordFile, PskFile};
-use broker::{Appliance, Autosave, Durability, Keeping, ListenerConfig, Protection, Reloaded};
-use broker_conf::{Listener, Located, Settings, SocketDomain};
+use broker::{Appliance, Autosave, Durability, Keeping, ListenerConfig, Protection, Reloaded, WebSocketRules};
+use broker_conf::{Listener, Located, Protocol, Settings, SocketDomain};
 use broker_core::{ListenerSettings, VersionSet};
 use mqtt::QoS;
 use openssl::ssl::SslContext;
@@ -34,21 +36,23 @@ pub(crate) struct SetupError(pub String);
 /// Everything that is wrong, not only the first.
 pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Result<Appliance, Vec<SetupError>> {
     let mut errors = Vec::new();
-    let rules = rules(settings, &mut errors, warnings);
+    let rules = rules(&settings.listeners, &mut errors, warnings);
     let mut listeners = Vec::new();
     for listener in &settings.listeners {
         let addresses = addresses(listener).unwrap_or_else(|error| {
             errors.push(error);
             Vec::new()
         });
-        let protection = protection(listener, &mut errors, warnings);
+        let protection = protection(settings, listener, &mut errors, warnings);
         listeners.push(ListenerConfig { addresses, max_connections: listener.max_connections, protection });
     }
+    let http_api = http::api(settings, &mut errors, warnings);
     if !errors.is_empty() {
         return Err(errors);
     }
     Ok(Appliance {
         listeners,
+        http_api,
         settings: core_settings(settings),
         acl: rules.acl,
         passwords: rules.passwords,
@@ -108,14 +112,18 @@ pub(crate) fn reloaded(
     warnings: &mut Vec<String>,
 ) -> Result<Reloaded, Vec<SetupError>> {
     let mut errors = Vec::new();
-    let rules = rules(read, &mut errors, warnings);
+    let rules = rules(&read.listeners, &mut errors, warnings);
     let mut protections = Vec::new();
     for listener in &running.listeners {
         // By its place, not by its number: a listener written before it must not give it another's door.
         let again = read.listeners.iter().find(|other| place(other) == place(listener));
         let again = again.filter(|again| doors(again) == doors(listener));
-        protections.push(again.map(|again| protection(again, &mut errors, warnings)));
+        protections.push(again.map(|again| protection(read, again, &mut errors, warnings)));
     }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let http_access = if http::are_same(running, read) { http::access(read, &mut errors, warnings) } else { None };
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -124,7 +132,7 @@ pub(crate) fn reloaded(
         warnings.push(format!("changes that count only after a restart: {}.", waits.join("; ")));
     }
     let settings = are_same_listeners(running, read).then(|| core_settings(read));
-    Ok(Reloaded { acl: rules.acl, passwords: rules.passwords, protections, settings })
+    Ok(Reloaded { acl: rules.acl, passwords: rules.passwords, protections, http_access, settings })
 }
 
 /// What makes a listener of one reading that of another.
@@ -136,9 +144,9 @@ fn are_same_listeners(before: &Settings, now: &Settings) -> bool {
     before.listeners.iter().map(place).eq(now.listeners.iter().map(place))
 }
 
-/// Certificates, pre-shared keys, both, or neither.
-const fn doors(listener: &Listener) -> (bool, bool) {
-    (listener.certificates.is_some(), listener.psk.is_some())
+/// Certificates, pre-shared keys, both, or neither, and what is spoken behind them.
+const fn doors(listener: &Listener) -> (bool, bool, Protocol) {
+    (listener.certificates.is_some(), listener.psk.is_some(), listener.protocol)
 }
 
 /// What was changed since the start and is not taken over by a running appliance.
@@ -159,8 +167,9 @@ fn waits_for_restart(before: &Settings, now: &Settings) -> Vec<&'static str> {
         (!are_same, "listeners were added, removed or moved (until then all options but the files stay as they are)"),
         (
             are_same && before.listeners.iter().zip(&now.listeners).any(is_other_door),
-            "a listener got or lost its TLS options",
+            "a listener got or lost its TLS options, or has another protocol",
         ),
+        (!http::are_same(before, now), "a listener with 'protocol http_api' was added, removed or changed"),
         (are_same && limits(before) != limits(now), "max_connections, global_max_connections"),
         (log(before) != log(now), "the options of the log"),
         (user(before) != user(now), "user"),
@@ -181,10 +190,10 @@ fn path_of(file: Option<&Located<PathBuf>>) -> Option<PathBuf> {
     file.map(|file| file.value.clone())
 }
 
-/// The files of all listeners, which have the same.
-fn rules(settings: &Settings, errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Rules {
-    let first = settings.listeners.first();
-    let differ = settings.listeners.iter().any(|listener| {
+/// The files of these listeners, which have the same.
+fn rules(listeners: &[Listener], errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Rules {
+    let first = listeners.first();
+    let differ = listeners.iter().any(|listener| {
         let files = |of: &Listener| (path_of(of.acl_file.as_ref()), path_of(of.password_file.as_ref()));
         first.is_some_and(|first| files(first) != files(listener))
     });
@@ -306,8 +315,13 @@ pub(crate) fn server_files(listener: &Listener) -> Option<certs::ServerFiles> {
     })
 }
 
-fn protection(listener: &Listener, errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Protection {
-    let mut protection = Protection::default();
+fn protection(
+    settings: &Settings,
+    listener: &Listener,
+    errors: &mut Vec<SetupError>,
+    warnings: &mut Vec<String>,
+) -> Protection {
+    let mut protection = Protection { websocket: websocket(settings, listener), ..Protection::default() };
     if let Some(files) = server_files(listener) {
         match certs::server_config(&files) {
             Ok(config) => protection.certificates = Some(config),
@@ -321,6 +335,16 @@ fn protection(listener: &Listener, errors: &mut Vec<SetupError>, warnings: &mut 
         }
     }
     protection
+}
+
+fn websocket(settings: &Settings, listener: &Listener) -> Option<Arc<WebSocketRules>> {
+    let is_one = listener.protocol == Protocol::WebSockets;
+    is_one.then(|| {
+        Arc::new(WebSocketRules {
+            head_bytes_max: settings.packet_buffer_size.into(),
+            origins: listener.websockets_origins.clone(),
+        })
+    })
 }
 
 fn psk_context(psk: &broker_conf::Psk, warnings: &mut Vec<String>) -> Result<SslContext, SetupError> {

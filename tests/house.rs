@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The pure rooms: no runtime, no socket, no clock.
-const PURE: [&str; 6] = ["mqtt", "broker-core", "broker-conf", "mosquitto-db", "acl", "gateway-core"];
+const PURE: [&str; 7] = ["mqtt", "broker-core", "broker-conf", "mosquitto-db", "web", "acl", "gateway-core"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -109,6 +109,7 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         GATHER_TIME_MAX GATHER_TIME GATHER_PACKETS_MIN
         BACKLOGS_BYTES_MAX TURN_STEPS_MAX TURN_STEPS_PER_WRITE HANDSHAKES_PER_TURN_MAX STALLED_TIME_MAX LAG_LOOK
         IO_THREADS_MAX IO_THREADS_DEFAULT_MAX BATCH_BYTES BATCHES_WAITING_MAX
+        WEBSOCKET_FRAME_BYTES_MAX HTTP_CONNECTIONS_MAX HTTP_TIME_MAX HTTP_FIGURES_FRESH
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));

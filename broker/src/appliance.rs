@@ -17,6 +17,7 @@ use slab::Slab;
 use crate::desk::Desk;
 use crate::gather::Gather;
 use crate::handshakes::Handshakes;
+use crate::http_api::{self, HttpAccess, HttpApi};
 use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
 use crate::lag::Lags;
@@ -39,6 +40,8 @@ pub struct Appliance {
     pub acl: Acl,
     /// Who may come in; `None`: no password file.
     pub passwords: Option<PasswordFile>,
+    /// What is told over HTTP, and where; `None`: nothing.
+    pub http_api: Option<HttpApi>,
     /// mosquitto's `connection_messages`.
     pub connection_messages: bool,
     /// mosquitto's `global_max_connections`; `None`: no limit.
@@ -67,6 +70,8 @@ pub struct Reloaded {
     pub passwords: Option<PasswordFile>,
     /// Of each listener, in their order; `None`: as it was.
     pub protections: Vec<Option<Protection>>,
+    /// Who may ask over HTTP; `None`: as it was.
+    pub http_access: Option<HttpAccess>,
     /// Limits and choices, for the same listeners in the same order; `None`: as they were.
     pub settings: Option<Settings>,
 }
@@ -100,6 +105,7 @@ pub(crate) enum Command {
     Verified(Verified),
     Local(mio::net::UnixStream),
     Stats(Sender<Stats>),
+    Figures(http_api::Asked),
     Kept(Kept),
     Save,
 }
@@ -110,6 +116,7 @@ pub struct Handle {
     commands: Sender<Command>,
     waker: Arc<Waker>,
     addresses: Arc<[SocketAddr]>,
+    http_addresses: Arc<[SocketAddr]>,
 }
 
 impl Appliance {
@@ -143,7 +150,19 @@ impl Appliance {
             poll.registry().register(&mut socket.socket, Listening::token(at), Interest::READABLE)?;
         }
         let addresses = sockets.iter().map(|s| s.socket.local_addr()).collect::<io::Result<Arc<[_]>>>()?;
+        let http_sockets = self.http_api.as_ref().map_or_else(|| Ok(Vec::new()), http_api::bind)?;
         bound()?;
+        let (http, http_addresses) = match self.http_api {
+            None => (None, Vec::new()),
+            Some(api) => {
+                let (commands, waker) = (commands.clone(), Arc::clone(&waker));
+                http_api::start(api, http_sockets, move |command| {
+                    if commands.send(command).is_ok() {
+                        let _ = waker.wake();
+                    }
+                })?
+            }
+        };
         let mut secret = [0; 40];
         getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
         let (key, seed) = secret.split_at(32);
@@ -211,6 +230,7 @@ impl Appliance {
                 heap: self.heap,
             },
             poll,
+            http,
             listeners: self.listeners,
             sockets,
             commands: inbox,
@@ -227,7 +247,7 @@ impl Appliance {
             is_stopping: false,
         };
         let thread = std::thread::Builder::new().name("broker".to_owned()).spawn(move || reactor.run())?;
-        Ok((Handle { commands, waker, addresses }, thread))
+        Ok((Handle { commands, waker, addresses, http_addresses: http_addresses.into() }, thread))
     }
 }
 
@@ -260,6 +280,11 @@ impl Handle {
     /// Where it listens, with the ports that were given where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where HTTP is spoken, in the same way.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http_addresses
     }
 
     /// Stops: clients are told, wills published, sockets closed. The thread ends.

@@ -1,6 +1,6 @@
 //! A connection as the edge sees it: its transport, the packet that is not whole yet, the bytes that wait for it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use broker_core::BACKLOG_BYTES_MAX;
@@ -11,6 +11,7 @@ use crate::handshakes::Queued;
 use crate::lag::Lag;
 use crate::out_queue::{OutQueue, Spares};
 use crate::transport::Transport;
+use crate::websocket::may_be_a_proxy;
 
 /// One connection.
 pub(crate) struct Connection {
@@ -84,6 +85,13 @@ impl Connection {
         }
     }
 
+    /// A proxy says for whom it speaks. Whoever may not be a proxy is not believed.
+    pub(crate) fn comes_from(&mut self, address: IpAddr) {
+        if let Some(peer) = self.peer.as_mut().filter(|peer| may_be_a_proxy(peer.ip())) {
+            peer.set_ip(address);
+        }
+    }
+
     /// Whether the socket has taken everything.
     pub(crate) fn has_sent_all(&self) -> bool {
         self.out.waiting().is_empty() && self.held.is_empty() && !self.transport.holds_bytes()
@@ -141,7 +149,7 @@ impl Connection {
 
     /// Whether it has a TLS handshake before it, or has not said who it is since.
     pub(crate) fn is_shaking_hands(&self) -> bool {
-        self.is_stranger() && (self.stage == Stage::Knocking || !self.transport.short_read_is_all())
+        self.is_stranger() && (self.stage == Stage::Knocking || self.transport.has_tls())
     }
 
     /// Whether more answers wait for it than may, those that are held for the store among them.

@@ -5,6 +5,7 @@ use certs::{PskFault, Sniffed, TlsFault, describe_psk_failure, describe_tls_fail
 
 use crate::listener::Protection;
 use crate::transport::{Psk, Tls, Transport, Trouble};
+use crate::websocket;
 
 /// What to do with a stranger, from the first bytes.
 enum Opening {
@@ -45,9 +46,19 @@ fn decide(first_bytes: &[u8], protection: &Protection, port: u16) -> Opening {
         // Its suites cannot be seen: whichever stack there is finds out.
         Sniffed::TlsHelloUnreadable if protection.certificates.is_some() => Opening::Certificates,
         Sniffed::TlsHelloUnreadable => Opening::Psk,
+        Sniffed::MqttConnect if protection.websocket.is_some() => Opening::Refuse(
+            "plain",
+            format!(
+                "speaks plain MQTT to the port {port}, which is for WebSocket over TLS: let it use wss://, or another port"
+            ),
+        ),
         Sniffed::MqttConnect => Opening::Refuse(
             "plain",
             format!("speaks plain MQTT to the TLS port {port}: set the router's Encryption Mode to {mode}"),
+        ),
+        Sniffed::Http if protection.websocket.is_some() => Opening::Refuse(
+            "http",
+            format!("speaks HTTP without TLS to the WebSocket port {port}: let it use wss:// instead of ws://"),
         ),
         Sniffed::Http => Opening::Refuse(
             "http",
@@ -80,6 +91,9 @@ pub(crate) enum Knock {
 /// Looks at the first bytes, which stay in the socket, and puts TLS onto it if that is what they ask for. `is_ending`: there
 /// will be no more of them.
 pub(crate) fn knock(transport: &mut Transport, protection: &Protection, port: u16, is_ending: bool) -> Knock {
+    if let Transport::Web(web) = transport {
+        return knock(web.inner_mut(), protection, port, is_ending);
+    }
     let mut first = [0; certs::SNIFF_BYTES_MAX];
     let Transport::Plain(stream) = &*transport else { return Knock::Open };
     let count = match stream.peek(&mut first) {
@@ -115,6 +129,13 @@ pub(crate) fn wrong_at_plain(first_bytes: &[u8], port: u16) -> Option<(&'static 
         _ => {}
     }
     Some(match sniff(first_bytes) {
+        Sniffed::Http if asks_for_websocket(first_bytes) => (
+            "websocket",
+            format!(
+                "speaks WebSocket to the MQTT port {port}: point it to a listener with 'protocol websockets', or let it use \
+                 mqtt:// instead of ws://"
+            ),
+        ),
         Sniffed::Http => {
             ("http", format!("speaks HTTP to the MQTT port {port}, which is not a web page: point it to another port"))
         }
@@ -131,6 +152,11 @@ pub(crate) fn wrong_at_plain(first_bytes: &[u8], port: u16) -> Option<(&'static 
     })
 }
 
+/// Whether it is a request for WebSocket, as far as it has come.
+fn asks_for_websocket(request: &[u8]) -> bool {
+    request.windows(10).any(|part| part.eq_ignore_ascii_case(b" websocket"))
+}
+
 fn proxy_complaint(version: u8, port: u16) -> String {
     format!(
         "sends a PROXY protocol header (version {version}) to port {port}, which does not expect one: turn it off in \
@@ -141,7 +167,9 @@ fn proxy_complaint(version: u8, port: u16) -> String {
 /// A handshake or a stream that failed, for the log: kind and complaint. `None` where nobody is to blame.
 pub(crate) fn complaint(transport: &Transport, trouble: &Trouble) -> Option<(&'static str, String)> {
     match (trouble, transport) {
-        (Trouble::Gone, _) => None,
+        (Trouble::Web(fault), Transport::Web(web)) => Some(websocket::complaint(fault, web.port())),
+        (Trouble::Gone | Trouble::Web(_), _) => None,
+        (_, Transport::Web(web)) => complaint(web.inner(), trouble),
         (Trouble::Tls(error), _) => {
             let fault = describe_tls_failure(error);
             Some((tls_kind(&fault), fault.to_string()))

@@ -94,6 +94,9 @@ impl Reactor {
             }
             let mut scratch = std::mem::take(&mut self.scratch);
             let outcome = connection.transport.read(&mut scratch);
+            if let Some(address) = connection.transport.take_forwarded_for() {
+                connection.comes_from(address);
+            }
             match outcome {
                 Ok(Progress::Some(count)) => {
                     self.desk.bytes_received += count as u64;

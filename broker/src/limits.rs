@@ -35,6 +35,9 @@ pub const STRANGERS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// turn.
 pub const TLS_READS_MAX: usize = 64;
 
+/// Payload of one WebSocket frame that we send: a Pong or a Close waits for its end at most.
+pub const WEBSOCKET_FRAME_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes of replies (PINGRESP, PUBACK and their like) that may wait for one client. The core's own bound
 /// (`BACKLOG_BYTES_MAX`) holds for messages, which it can drop or queue; a reply must be sent, so past this the client
 /// is not read from until it reads, and in the end its keep-alive runs out. What one turn reads of it may
@@ -73,6 +76,16 @@ pub const STALLED_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// How often it is looked who has fallen behind, while somebody has.
 pub const LAG_LOOK: Duration = Duration::from_secs(15);
+
+/// Connections to all `http_api` listeners together; past this the oldest is closed. Each has one question.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+
+/// From the first byte of a question to `http_api` to the last of its answer: then it is closed.
+pub const HTTP_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long the figures of `/api/v1/systree` are given again before the broker's loop is asked for new ones, which takes it a
+/// look at every connection.
+pub const HTTP_FIGURES_FRESH: Duration = Duration::from_secs(1);
 
 /// Connections taken from one listener before others get their turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;

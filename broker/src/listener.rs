@@ -9,6 +9,8 @@ use mio::net::TcpListener;
 use openssl::ssl::SslContext;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::websocket::WebSocketRules;
+
 /// A listener as configured.
 #[derive(Clone)]
 pub struct ListenerConfig {
@@ -20,17 +22,20 @@ pub struct ListenerConfig {
     pub protection: Protection,
 }
 
-/// What stands between a port and MQTT. With neither, plain MQTT is spoken; with both, each client gets what it
-/// asks for.
+/// What stands between a port and MQTT. With neither certificates nor keys there is no TLS; with both, each client gets what
+/// it asks for.
 #[derive(Clone, Default)]
 pub struct Protection {
     /// Certificates.
     pub certificates: Option<Arc<rustls::ServerConfig>>,
     /// Pre-shared keys.
     pub psk: Option<SslContext>,
+    /// WebSocket, inside TLS if there is any.
+    pub websocket: Option<Arc<WebSocketRules>>,
 }
 
 impl Protection {
+    /// Whether there is no TLS.
     pub(crate) const fn is_plain(&self) -> bool {
         self.certificates.is_none() && self.psk.is_none()
     }

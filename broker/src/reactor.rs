@@ -13,6 +13,7 @@ use crate::connection::{Connection, Stage};
 use crate::desk::Desk;
 use crate::gather::Gather;
 use crate::handshakes::Handshakes;
+use crate::http_api;
 use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
 use crate::transport::{Progress, Transport};
@@ -42,6 +43,8 @@ pub(crate) struct Reactor {
     /// Connections of each listener.
     pub connected: Vec<u32>,
     pub commands: Receiver<Command>,
+    /// Where HTTP is spoken.
+    pub http: Option<http_api::Running>,
     pub started: Instant,
     pub packet_bytes_max: u32,
     pub scratch: Vec<u8>,
@@ -154,6 +157,7 @@ impl Reactor {
                     let now = self.now();
                     self.core.shut_down(now, &mut self.desk);
                     self.sockets.clear(); // nobody else comes in
+                    self.http = None;
                     self.is_stopping = true;
                 }
                 Command::Verified(found) => {
@@ -182,6 +186,9 @@ impl Reactor {
                         }
                     }
                     self.workers.protect(self.listeners.iter().map(|listener| listener.protection.clone()));
+                    if let (Some(http), Some(access)) = (&self.http, loaded.http_access) {
+                        http.reload(access);
+                    }
                     if let Some(settings) = loaded.settings {
                         self.packet_bytes_max = settings.max_packet_size;
                         let now = self.now();
@@ -195,6 +202,10 @@ impl Reactor {
                     if let Some(keeper) = &mut self.desk.keeper {
                         keeper.save();
                     }
+                }
+                Command::Figures(answer) => {
+                    let now = self.now();
+                    let _ = answer.send(self.core.systree(now, &self.desk));
                 }
                 Command::Stats(answer) => {
                     let _ = answer.send(self.core.stats());
@@ -259,16 +270,22 @@ impl Reactor {
 
     fn take_in(&mut self, transport: Transport, peer: Option<std::net::SocketAddr>, listener: u16, trust: Trust) {
         self.generation = self.generation.wrapping_add(1);
-        let is_plain = trust == Trust::Ours || self.listeners[usize::from(listener)].protection.is_plain();
+        let protection = &self.listeners[usize::from(listener)].protection;
+        let is_plain = trust == Trust::Ours || protection.is_plain();
         let entry = self.desk.connections.vacant_entry();
         let at = entry.key();
         let transport = match transport {
             Transport::Plain(stream) if !self.workers.is_inline() => {
                 let place = (at as u32, self.generation);
                 let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
-                Transport::Remote(Box::new(self.workers.take_on(place, stream, DoorPlate { listener, port, is_plain })))
+                let door = DoorPlate { listener, port, is_plain, is_bare: is_plain && protection.websocket.is_none() };
+                Transport::Remote(Box::new(self.workers.take_on(place, stream, door)))
             }
-            other => other,
+            local @ Transport::Local(_) => local,
+            other => {
+                let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
+                protection.dressed(other, port)
+            }
         };
         // The worker looks at the door.
         let is_plain = is_plain || matches!(transport, Transport::Remote(_));

@@ -1,7 +1,8 @@
-//! The ways bytes travel: plain, rustls, OpenSSL with a pre-shared key. All of them never block: what cannot go
+//! The ways bytes travel: plain, rustls, OpenSSL with a pre-shared key, and WebSocket on top of these. All of them never block: what cannot go
 //! on now says `WouldBlock`, and goes on when the socket is ready again.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown};
 
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -9,6 +10,7 @@ use openssl::ssl::{ErrorCode, SslStream};
 use rustls::ServerConnection;
 
 use crate::TLS_READS_MAX;
+use crate::websocket::{WebFault, WebSocket};
 use crate::workers::Remote;
 
 /// A connection's bytes.
@@ -18,6 +20,8 @@ pub(crate) enum Transport {
     Local(UnixStream),
     Tls(Box<Tls>),
     Psk(Box<Psk>),
+    /// WebSocket on one of the others.
+    Web(Box<WebSocket>),
     /// With a worker, which has one of the others.
     Remote(Box<Remote>),
     /// Nothing: TLS is being put onto what was here.
@@ -42,6 +46,8 @@ pub(crate) enum Trouble {
     Tls(rustls::Error),
     /// The PSK handshake or record layer failed.
     Psk(openssl::ssl::Error),
+    /// The handshake or the frames of WebSocket were not as they must be.
+    Web(WebFault),
 }
 
 /// What reading or writing came to.
@@ -62,13 +68,17 @@ impl Transport {
             Self::Local(stream) => registry.register(stream, token, interest),
             Self::Tls(tls) => registry.register(&mut tls.stream, token, interest),
             Self::Psk(psk) => registry.register(psk.stream.get_mut(), token, interest),
+            Self::Web(web) => web.inner_mut().register(registry, token, interest),
             Self::Remote(_) | Self::Taken => Ok(()),
         }
     }
 
     /// A short read means that the socket is empty: true where bytes are passed on as they come.
     pub(crate) const fn short_read_is_all(&self) -> bool {
-        matches!(self, Self::Plain(_) | Self::Local(_))
+        match self {
+            Self::Web(web) => web.short_read_is_all(),
+            _ => matches!(self, Self::Plain(_) | Self::Local(_)),
+        }
     }
 
     /// Whether TLS has begun and no bytes can come yet.
@@ -76,15 +86,32 @@ impl Transport {
         match self {
             Self::Tls(tls) => tls.session.is_handshaking(),
             Self::Psk(psk) => !psk.is_open,
+            Self::Web(web) => web.inner().is_shaking_hands(),
             Self::Plain(_) | Self::Local(_) | Self::Remote(_) | Self::Taken => false,
         }
     }
 
-    /// Whether bytes come as they were sent: there is no TLS.
+    /// Whether there is TLS here.
+    pub(crate) fn has_tls(&self) -> bool {
+        match self {
+            Self::Web(web) => web.inner().has_tls(),
+            _ => matches!(self, Self::Tls(_) | Self::Psk(_)),
+        }
+    }
+
+    /// Whether bytes come as they were sent: there is no TLS and no WebSocket.
     pub(crate) const fn is_plain(&self) -> bool {
         match self {
             Self::Remote(remote) => remote.is_plain(),
-            _ => self.short_read_is_all(),
+            _ => matches!(self, Self::Plain(_) | Self::Local(_)),
+        }
+    }
+
+    /// The client's address as a proxy told it, once.
+    pub(crate) fn take_forwarded_for(&mut self) -> Option<IpAddr> {
+        match self {
+            Self::Web(web) => web.take_forwarded_for(),
+            _ => None,
         }
     }
 
@@ -94,6 +121,7 @@ impl Transport {
             Self::Local(stream) => progress(stream.read(buffer)),
             Self::Tls(tls) => tls.read(buffer),
             Self::Psk(psk) => psk.read(buffer),
+            Self::Web(web) => web.read(buffer),
             // A worker's bytes are brought and handed over, see `workers`.
             Self::Remote(_) => Ok(Progress::Later),
             Self::Taken => Err(Trouble::Gone),
@@ -104,11 +132,24 @@ impl Transport {
         match self {
             Self::Plain(stream) => progress(stream.write(bytes)),
             Self::Local(stream) => progress(stream.write(bytes)),
-            Self::Tls(tls) => tls.write(bytes),
+            Self::Tls(tls) => tls.write(&[], bytes),
             Self::Psk(psk) => psk.write(bytes),
+            Self::Web(web) => web.write(bytes),
             // A worker's bytes are brought and handed over, see `workers`.
             Self::Remote(_) => Ok(Progress::Later),
             Self::Taken => Err(Trouble::Gone),
+        }
+    }
+
+    /// Writes `first` and then `second`, in one go where that can be; so many bytes of both together.
+    pub(crate) fn write_both(&mut self, first: &[u8], second: &[u8]) -> Result<Progress, Trouble> {
+        let both = [IoSlice::new(first), IoSlice::new(second)];
+        match self {
+            _ if first.is_empty() => self.write(second),
+            Self::Plain(stream) => progress(stream.write_vectored(&both)),
+            Self::Local(stream) => progress(stream.write_vectored(&both)),
+            Self::Tls(tls) => tls.write(first, second),
+            _ => self.write(first),
         }
     }
 
@@ -117,6 +158,7 @@ impl Transport {
     pub(crate) fn flush(&mut self) -> Result<Progress, Trouble> {
         match self {
             Self::Tls(tls) => tls.flush(),
+            Self::Web(web) => web.flush(),
             Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Remote(_) | Self::Taken => Ok(Progress::Some(1)),
         }
     }
@@ -126,7 +168,22 @@ impl Transport {
         match self {
             Self::Tls(tls) => tls.session.wants_write(),
             Self::Remote(remote) => remote.away() > 0,
+            Self::Web(web) => web.holds_bytes(),
             Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Taken => false,
+        }
+    }
+
+    /// Says that nothing more comes, and goes on reading.
+    pub(crate) fn end_writing(&mut self) {
+        match self {
+            Self::Plain(stream) => {
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+            Self::Tls(tls) => {
+                tls.session.send_close_notify();
+                let _ = tls.flush();
+            }
+            _ => {}
         }
     }
 
@@ -142,6 +199,7 @@ impl Transport {
                     let _ = psk.stream.shutdown();
                 }
             }
+            Self::Web(web) => web.close(),
             Self::Remote(remote) => remote.close(),
             Self::Plain(_) | Self::Local(_) | Self::Taken => {}
         }
@@ -186,7 +244,8 @@ impl Tls {
         Ok(Progress::More)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<Progress, Trouble> {
+    /// Writes `first`, which is short, and then `second`.
+    fn write(&mut self, first: &[u8], second: &[u8]) -> Result<Progress, Trouble> {
         // What was encrypted and not taken goes first; plaintext waits in our own, counted queue, not in rustls'.
         if let Progress::Later = self.flush()? {
             return Ok(Progress::Later);
@@ -195,7 +254,13 @@ impl Tls {
             return Ok(Progress::Later);
         }
         // One record at a time: what is encrypted is bounded by what is written here.
-        let count = self.session.writer().write(&bytes[..bytes.len().min(64 * 1024)]).map_err(|_| Trouble::Gone)?;
+        let second = &second[..second.len().min(64 * 1024)];
+        let mut writer = self.session.writer();
+        let count = match first {
+            [] => writer.write(second),
+            _ => writer.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
+        };
+        let count = count.map_err(|_| Trouble::Gone)?;
         self.flush()?;
         if count == 0 { Ok(Progress::Later) } else { Ok(Progress::Some(count)) }
     }

@@ -25,3 +25,5 @@ mod refusals;
 mod scenarios;
 mod strangers;
 mod sys;
+mod web_pages;
+mod websocket;

@@ -1,4 +1,4 @@
-// MQTT.js, told what to do: `node told_mqttjs.js PORT VERSION`, where VERSION is 3.1, 3.1.1 or 5. How: told.py.
+// MQTT.js, told what to do: `node told_mqttjs.js PORT VERSION [ws]`, where VERSION is 3.1, 3.1.1 or 5. How: told.py.
 "use strict"
 
 const readline = require("node:readline")
@@ -10,6 +10,8 @@ const VERSION = {
   "3.1.1": { protocolId: "MQTT", protocolVersion: 4 },
   5: { protocolId: "MQTT", protocolVersion: 5 },
 }[process.argv[3]]
+// The WebSocket listener has the same port of another address.
+const WHERE = process.argv[4] === "ws" ? { protocol: "ws", host: "127.0.0.2", path: "/mqtt" } : { host: "127.0.0.1" }
 const V5 = VERSION.protocolVersion === 5
 // How long a client waits for the broker; the test that tells it waits longer, so that it hears why.
 const PATIENCE_MS = 20_000
@@ -40,7 +42,7 @@ class Client {
   async connect({ who, clean, expiry, will }) {
     this.mqtt = mqtt.connect({
       ...VERSION,
-      host: "127.0.0.1",
+      ...WHERE,
       port: PORT,
       clientId: who,
       clean,

@@ -1,5 +1,6 @@
-"""paho-mqtt, told what to do: `told_paho.py PORT VERSION`, where VERSION is 3.1, 3.1.1 or 5. How: told.py."""
+"""paho-mqtt, told what to do: `told_paho.py PORT VERSION [ws]`, where VERSION is 3.1, 3.1.1 or 5. How: told.py."""
 
+import os
 import queue
 import socket
 import sys
@@ -13,6 +14,8 @@ from told import PATIENCE, obey
 PORT = int(sys.argv[1])
 VERSION = {"3.1": mqtt.MQTTv31, "3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[sys.argv[2]]
 V5 = VERSION == mqtt.MQTTv5
+# The WebSocket listener has the same port of another address.
+HOST, TRANSPORT = ("127.0.0.2", "websockets") if sys.argv[3:] == ["ws"] else ("127.0.0.1", "tcp")
 
 
 def properties(packet, **values):
@@ -38,7 +41,8 @@ class Client:
     def __init__(self, who, clean, expiry, will):
         how = {} if V5 else {"clean_session": clean}
         self.paho = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, who, protocol=VERSION, reconnect_on_failure=False, **how
+            mqtt.CallbackAPIVersion.VERSION2, who, protocol=VERSION, reconnect_on_failure=False,
+            transport=TRANSPORT, **how
         )
         self.answers, self.messages, self.ends = queue.Queue(), queue.Queue(), queue.Queue()
         self.paho.on_connect = lambda c, u, flags, code, p: self.answers.put((code, flags.session_present))
@@ -50,7 +54,7 @@ class Client:
             self.paho.will_set(will["topic"], will["payload"], will["qos"], will["retain"])
         more = {"clean_start": clean} if V5 else {}
         more["properties"] = properties(PacketTypes.CONNECT, SessionExpiryInterval=expiry)
-        self.paho.connect("127.0.0.1", PORT, keepalive=60, **more)
+        self.paho.connect(HOST, PORT, keepalive=60, **more)
         self.paho.loop_start()
         code, self.had_session = within("CONNACK", self.answers)
         self.demand(code)
@@ -80,7 +84,9 @@ class Client:
 
     def vanish(self):
         """The connection is lost without a DISCONNECT."""
-        self.paho.socket().shutdown(socket.SHUT_RDWR)
+        # paho's socket for WebSocket cannot shut down; what is below it can.
+        with socket.socket(fileno=os.dup(self.paho.socket().fileno())) as below:
+            below.shutdown(socket.SHUT_RDWR)
         self.end()
 
     def end(self):

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::fault::{Level, Warning};
 use crate::log::LogTypes;
-use crate::{Fault, Located, Place, ProtocolVersions, SocketDomain, TlsVersion};
+use crate::{Fault, Located, Place, Protocol, ProtocolVersions, SocketDomain, TlsVersion};
 
 /// A value, if its line was there.
 #[derive(Clone, Debug)]
@@ -95,6 +95,7 @@ pub(crate) struct Global {
     pub(crate) max_queued_bytes: Written<i64>,
     pub(crate) max_keepalive: Written<i64>,
     pub(crate) max_packet_size: Written<i64>,
+    pub(crate) packet_buffer_size: Written<i64>,
     pub(crate) message_size_limit: Written<i64>,
     pub(crate) persistence: Written<bool>,
     pub(crate) persistence_location: Written<String>,
@@ -145,6 +146,9 @@ pub(crate) struct ListenerDraft {
     pub(crate) is_broken: bool,
     pub(crate) port: Written<i64>,
     pub(crate) address: Written<String>,
+    pub(crate) protocol: Protocol,
+    pub(crate) websockets_origins: Vec<Located<String>>,
+    pub(crate) http_dir: Written<String>,
     pub(crate) socket_domain: SocketDomain,
     pub(crate) max_connections: Written<i64>,
     pub(crate) protocol_versions: Option<ProtocolVersions>,

@@ -32,5 +32,7 @@ pub use manual::manual;
 pub use overrides::Overrides;
 pub use place::{Located, Place};
 pub use read::{ERRORS_MAX, FILE_BYTES_MAX, FILES_MAX, check, parse};
-pub use settings::{Certificates, Listener, Persistence, ProtocolVersions, Psk, Settings, SocketDomain, TlsVersion};
+pub use settings::{
+    Certificates, Listener, Persistence, Protocol, ProtocolVersions, Psk, Settings, SocketDomain, TlsVersion,
+};
 pub use table::{OptionSpec, Reload, Scope, Status, Takes, find, options};

@@ -8,10 +8,12 @@ use crate::{Located, LogSettings, Place, Warning};
 /// [`options`](crate::options) describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// At least one.
+    /// Where MQTT is spoken, with WebSocket or without: at least one.
     pub listeners: Vec<Listener>,
-    /// No listener was asked for: only this machine can connect, without a user name. (mosquitto 2.1 also opens
-    /// its `http_api` on 127.0.0.1:9883 then; nightjar does not.)
+    /// Where HTTP is spoken (`protocol http_api`).
+    pub http_listeners: Vec<Listener>,
+    /// No listener was asked for: only this machine can connect, without a user name. The `http_api` that there is then
+    /// (127.0.0.1:9883) may fail to open.
     pub local_only: bool,
     /// Security options belong to the listener they stand under.
     pub per_listener_settings: bool,
@@ -44,6 +46,8 @@ pub struct Settings {
     pub max_keepalive_s: u16,
     /// Bytes of a whole packet.
     pub max_packet_size: u32,
+    /// Bytes of the request by which a client begins to speak WebSocket, and of any request to an `http_api`.
+    pub packet_buffer_size: u16,
     /// Bytes of a payload; 0: no limit.
     pub message_size_limit: u32,
     /// Sessions whose client is away longer than this many seconds end; `None`: never.
@@ -89,6 +93,12 @@ pub struct Listener {
     pub port: u16,
     /// An address or a host name; `None`: all of this machine.
     pub address: Option<String>,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Origins whose pages may connect by WebSocket; none: all may.
+    pub websockets_origins: Vec<String>,
+    /// Files that an `http_api` serves.
+    pub http_dir: Option<Located<PathBuf>>,
     /// Which of a name's addresses.
     pub socket_domain: SocketDomain,
     /// Connected clients; `None`: no limit.
@@ -117,6 +127,18 @@ pub struct Listener {
     pub certificates: Option<Certificates>,
     /// TLS with pre-shared keys. Both may be given: the client's first bytes choose.
     pub psk: Option<Psk>,
+}
+
+/// `protocol`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// `mqtt`
+    #[default]
+    Mqtt,
+    /// `websockets`: MQTT in WebSocket.
+    WebSockets,
+    /// `http_api`
+    HttpApi,
 }
 
 /// `socket_domain`.

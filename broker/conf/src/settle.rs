@@ -1,16 +1,25 @@
 //! From what was written to what it means: defaults filled in, listeners completed, contradictions refused.
 
+mod web;
+
 use std::path::PathBuf;
 
 use crate::draft::{Draft, Global, ListenerDraft, Security};
 use crate::fault::{Level, Warning};
 use crate::log::{LogSettings, LogTypes};
 use crate::{
-    Certificates, ConfigError, Fault, Listener, Located, Overrides, Persistence, ProtocolVersions, Psk, Settings,
+    Certificates, ConfigError, Fault, Listener, Located, Overrides, Persistence, Protocol, ProtocolVersions, Psk,
+    Settings,
 };
 
 /// MQTT's own port.
 const PORT_DEFAULT: u16 = 1883;
+
+/// Where the `http_api` of local-only mode is, as mosquitto 2.1 has it.
+const HTTP_PORT_LOCAL: u16 = 9883;
+
+/// Bytes.
+const PACKET_BUFFER_SIZE_DEFAULT: u16 = 4_096;
 
 const ALL_VERSIONS: ProtocolVersions = ProtocolVersions { v31: true, v311: true, v5: true };
 
@@ -27,31 +36,38 @@ pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -
         warnings: Vec::new(),
         errors: Vec::new(),
     };
-    let listeners = if local_only {
+    let all: Vec<_> = if local_only {
         local_listeners(overrides).into_iter().map(|listener| settling.listener(listener)).collect()
     } else {
         settling.ports_not_heeded(overrides);
         settling.same_port_twice(&written);
-        written.into_iter().map(|listener| settling.listener(listener)).collect::<Vec<_>>()
+        for listener in &written {
+            settling.web_options(listener);
+        }
+        written.into_iter().map(|listener| settling.listener(listener)).collect()
     };
-    settling.psk_file_without_door(&listeners);
+    settling.psk_file_without_door(&all);
+    let (http_listeners, listeners): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|listener| listener.protocol == Protocol::HttpApi);
+    settling.no_mqtt(&listeners, &http_listeners);
     if local_only {
         warnings.extend(local_only_notes());
     }
     warnings.append(&mut settling.warnings);
-    (settings(&global, overrides, listeners, local_only, files, warnings), settling.errors)
+    (settings(&global, overrides, [listeners, http_listeners], local_only, files, warnings), settling.errors)
 }
 
 fn settings(
     global: &Global,
     overrides: &Overrides,
-    listeners: Vec<Listener>,
+    [listeners, http_listeners]: [Vec<Listener>; 2],
     local_only: bool,
     files: Vec<PathBuf>,
     warnings: Vec<Warning>,
 ) -> Settings {
     Settings {
         listeners,
+        http_listeners,
         local_only,
         per_listener_settings: global.per_listener_settings.or(false),
         log: log_settings(global, overrides),
@@ -67,6 +83,7 @@ fn settings(
         max_queued_bytes: global.max_queued_bytes.number(0),
         max_keepalive_s: global.max_keepalive.number(0),
         max_packet_size: global.max_packet_size.number(2_000_000),
+        packet_buffer_size: global.packet_buffer_size.number(PACKET_BUFFER_SIZE_DEFAULT),
         message_size_limit: global.message_size_limit.number(0),
         persistent_client_expiration_s: global.persistent_client_expiration_s,
         queue_qos0_messages: global.queue_qos0_messages.or(false),
@@ -119,7 +136,9 @@ fn local_listeners(overrides: &Overrides) -> Vec<ListenerDraft> {
         address: Located::from_command_line(address.to_owned()).into(),
         ..ListenerDraft::default()
     };
-    ports.iter().flat_map(|port| [local(port, "127.0.0.1"), local(port, "::1")]).collect()
+    let http = ListenerDraft { protocol: Protocol::HttpApi, ..local(&HTTP_PORT_LOCAL, "127.0.0.1") };
+    let mqtt = ports.iter().flat_map(|port| [local(port, "127.0.0.1"), local(port, "::1")]);
+    mqtt.chain(std::iter::once(http)).collect()
 }
 
 fn local_only_notes() -> [Warning; 2] {
@@ -153,6 +172,9 @@ impl Settling {
         Listener {
             at: written.port.get().map(|port| port.at.clone()).filter(|_| !self.local_only),
             port: written.port.number(PORT_DEFAULT),
+            protocol: written.protocol,
+            http_dir: written.http_dir.path(),
+            websockets_origins: written.websockets_origins.into_iter().map(|origin| origin.value).collect(),
             socket_domain: written.socket_domain,
             max_connections: written.max_connections.limit(),
             protocol_versions: written.protocol_versions.unwrap_or(ALL_VERSIONS),
@@ -419,6 +441,8 @@ mod tests {
             ("listener 1\ncapath c", 2, "'capath' is given without 'certfile'"),
             ("listener 1\ncertfile c\nkeyfile k\nrequire_certificate true", 4, "without 'cafile' or 'capath'"),
             ("listener 1883\nlistener 1883", 2, "two listeners have the port 1883"),
+            ("listener 1\nprotocol http_api", 1, "there is an http_api, but no listener for MQTT"),
+            ("listener 2\nlistener 1\nprotocol http_api\npsk_hint x", 4, "no browser has a pre-shared key"),
             ("port 1883\nlistener 1883", 2, "two listeners have the port 1883"),
         ];
         for (text, line, message) in rows {
@@ -436,6 +460,8 @@ mod tests {
             ("port 1\nport 2", "m.conf:2: Warning: Default listener port specified multiple times."),
             ("retry_interval 5", "m.conf:1: Warning: The 'retry_interval' option is no longer available."),
             ("dhparamfile x", "m.conf:1: Warning: The 'dhparamfile' option is no longer required."),
+            ("listener 1\nwebsockets_origin x", "m.conf:2: Warning: 'websockets_origin' does nothing"),
+            ("listener 1\nhttp_dir x", "m.conf:2: Warning: 'http_dir' does nothing"),
             ("listener 1\nrequire_certificate true", "m.conf:2: Warning: 'require_certificate' does nothing"),
             ("listener 1\npsk_hint x", "m.conf:2: Warning: 'psk_hint' is given without 'psk_file'"),
             ("listener 1\npsk_file x", "m.conf:2: Warning: 'psk_file' does nothing without 'psk_hint'"),

@@ -134,7 +134,7 @@ mod tests {
             ("log_dest syslog", 1, "Error: 'log_dest syslog' is an option of mosquitto that nightjar", ""),
             ("log_type some", 1, "Error: Invalid 'log_type' value (some).", "debug"),
             ("protocol mqttsn", 1, "Error: Invalid 'protocol' value (mqttsn).", ""),
-            ("protocol websockets", 1, "Error: 'protocol websockets' is an option", "write 'protocol mqtt'"),
+            ("protocol mqttsn", 1, "Error: Invalid 'protocol' value (mqttsn).", "mqtt, websockets or http_api"),
             ("socket_domain ip", 1, "Error: Invalid 'socket_domain' value 'ip' in configuration.", "ipv4"),
             (
                 "persistent_client_expiration 5",

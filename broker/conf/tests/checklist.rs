@@ -20,6 +20,7 @@ const CARRIED: &[&str] = &[
     "ciphers",
     "connection_messages",
     "global_max_connections",
+    "http_dir",
     "include_dir",
     "keyfile",
     "listener",
@@ -41,6 +42,7 @@ const CARRIED: &[&str] = &[
     "max_topic_alias_broker",
     "maximum_qos",
     "message_size_limit",
+    "packet_buffer_size",
     "password_file",
     "per_listener_settings",
     "persistence",
@@ -62,11 +64,12 @@ const CARRIED: &[&str] = &[
     "tls_version",
     "upgrade_outgoing_qos",
     "user",
+    "websockets_headers_size",
+    "websockets_origin",
 ];
 
 /// Accepted, and nothing is to be done about it.
-const IGNORED: &[&str] =
-    &["dhparamfile", "packet_buffer_size", "retry_interval", "websockets_headers_size", "websockets_log_level"];
+const IGNORED: &[&str] = &["dhparamfile", "retry_interval", "websockets_log_level"];
 
 /// Known and refused, unless the value is the default.
 const NOT_YET: &[&str] = &[
@@ -111,7 +114,6 @@ const NOT_YET: &[&str] = &[
     "enable_proxy_protocol",
     "global_max_clients",
     "global_plugin",
-    "http_dir",
     "idle_timeout",
     "keepalive_interval",
     "local_cleansession",
@@ -147,7 +149,6 @@ const NOT_YET: &[&str] = &[
     "use_subject_as_username",
     "use_username_as_clientid",
     "username",
-    "websockets_origin",
 ];
 
 /// What is done about the options, their names, and whether a status is that.

@@ -113,6 +113,15 @@ impl Broker {
         self.schedule_sys(now, out);
     }
 
+    /// Every topic that counts something, and its number by now, whether `sys_interval` lets it be said or not.
+    pub fn systree(&mut self, now: Instant, out: &impl Outbox) -> Vec<(String, u64)> {
+        let figures = self.figures(out);
+        let uptime_s = now.since(self.sys.began_at.unwrap_or(now)).as_secs();
+        let more = [("heap/maximum", figures.edge.heap_bytes_most), ("uptime", uptime_s)];
+        let numbers = NUMBERS.iter().map(|(topic, figure)| (*topic, figure(&figures)));
+        numbers.chain(more).map(|(topic, number)| (format!("{ROOT}{topic}"), number)).collect()
+    }
+
     /// Other settings count: the next round comes after the new interval.
     pub(crate) fn schedule_sys(&mut self, now: Instant, out: &mut impl Outbox) {
         self.timers.unset(self.sys.next_at.take(), Due::Sys);

@@ -65,6 +65,11 @@ impl Reactor {
         }
         match what {
             What::Bytes(_) => self.arrived(at, bytes),
+            What::ForwardedFor(address) => {
+                if let Some(connection) = self.desk.connections.get_mut(at as usize) {
+                    connection.comes_from(address);
+                }
+            }
             What::Ended => self.has_ended(at),
             What::Failed(complaint) => {
                 if self.desk.connections.get(at as usize).is_some_and(|connection| connection.stage != Stage::Client) {

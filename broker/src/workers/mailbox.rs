@@ -3,6 +3,7 @@
 //! thread hands over, which is one buffer for each connection until its worker has taken it.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
@@ -32,6 +33,8 @@ pub(super) struct News {
 pub(super) enum What {
     /// It said the next so many bytes of the batch.
     Bytes(usize),
+    /// It comes from this address, a proxy says.
+    ForwardedFor(IpAddr),
     /// It will say no more.
     Ended,
     /// It can no longer be used.

@@ -47,7 +47,10 @@ pub(crate) struct Workers {
 pub(crate) struct DoorPlate {
     pub listener: u16,
     pub port: u16,
+    /// There is no TLS.
     pub is_plain: bool,
+    /// There is no WebSocket either.
+    pub is_bare: bool,
 }
 
 struct Worker {
@@ -79,7 +82,7 @@ impl Workers {
         let number = (0..self.workers.len()).min_by_key(|number| self.workers[*number].connections).unwrap_or(0);
         let worker = &mut self.workers[number];
         worker.connections += 1;
-        let remote = Remote::new(Arc::clone(&worker.mailbox), number, place.0, door.is_plain);
+        let remote = Remote::new(Arc::clone(&worker.mailbox), number, place.0, door.is_bare);
         let newcomer = Newcomer { stream, generation: place.1, door, account: Arc::clone(remote.account()) };
         worker.mailbox.order(place.0, Deed::Open(Box::new(newcomer)));
         remote

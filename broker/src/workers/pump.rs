@@ -178,7 +178,11 @@ impl Pump {
 
     fn open(&mut self, at: u32, newcomer: Newcomer) {
         let Newcomer { stream, generation, door, account } = newcomer;
-        let mut transport = Transport::Plain(stream);
+        let transport = Transport::Plain(stream);
+        let mut transport = match self.protections.get(usize::from(door.listener)) {
+            Some(protection) => protection.dressed(transport, door.port),
+            None => transport,
+        };
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = transport.register(self.poll.registry(), Token(at as usize), interest);
         let socket = Socket {
@@ -326,10 +330,14 @@ impl Pump {
             let Some(socket) = self.sockets.get_mut(at as usize).and_then(Option::as_deref_mut) else { return };
             let room = self.batch.room();
             let room_bytes = room.len();
-            match socket.transport.read(room) {
+            let outcome = socket.transport.read(room);
+            let generation = socket.generation;
+            if let Some(address) = socket.transport.take_forwarded_for() {
+                self.batch.news.push(News { at, generation, what: What::ForwardedFor(address) });
+            }
+            match outcome {
                 Ok(Progress::Some(count)) => {
                     let is_all = !to_the_end && count < room_bytes && socket.transport.short_read_is_all();
-                    let generation = socket.generation;
                     self.batch.used += count;
                     self.tell(at, generation, What::Bytes(count));
                     if is_all {
@@ -344,7 +352,6 @@ impl Pump {
                         None => What::Ended,
                     };
                     socket.has_ended = true;
-                    let generation = socket.generation;
                     self.tell(at, generation, what);
                     return;
                 }

@@ -17,7 +17,7 @@ pub(crate) struct Remote {
     taken: usize,
     /// Packets of what is not taken yet, or was not when that was looked at last.
     pub(super) packets: u32,
-    /// Bytes come as they were sent: there is no TLS.
+    /// Bytes come as they were sent: there is no TLS and no WebSocket.
     is_plain: bool,
     /// The worker was told not to read from it.
     pub(super) is_resting: bool,

@@ -39,7 +39,7 @@ impl Desk {
         client.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         let (ours, _) = self.listener.accept().expect("it came");
         ours.set_nonblocking(true).expect("a socket");
-        let door = DoorPlate { listener: 0, port: 0, is_plain: true };
+        let door = DoorPlate { listener: 0, port: 0, is_plain: true, is_bare: true };
         let remote = self.workers.take_on((self.opened, 1), mio::net::TcpStream::from_std(ours), door);
         self.opened += 1;
         (remote, client)

@@ -39,6 +39,7 @@ fn reload(running: &Running, text: &str) {
         passwords: Some(file(text)),
         protections: vec![None],
         settings: None,
+        http_access: None,
     });
     running.settle();
 }

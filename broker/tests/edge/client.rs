@@ -44,6 +44,7 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
         io_threads: crate::IO_THREADS,
         keeping: None,
         gather: broker::GATHER_TIME,
+        http_api: None,
         heap: || (0, 0),
     };
     adjust(&mut appliance);

@@ -14,20 +14,21 @@ use crate::client::{Running, connect, packet, publish, start_behind, text};
 use crate::log::Log;
 
 /// A listener with these pre-shared keys.
-fn psk(keys: &'static [(&str, &[u8])]) -> Protection {
+pub(crate) fn psk(keys: &'static [(&str, &[u8])]) -> Protection {
     let lookup: certs::PskLookup =
         Arc::new(move |identity| keys.iter().find(|(name, _)| *name == identity).map(|(_, key)| key.to_vec()));
-    Protection { certificates: None, psk: Some(certs::psk_server_context(None, None, lookup).expect("a context")) }
+    let context = certs::psk_server_context(None, None, lookup).expect("a context");
+    Protection { psk: Some(context), ..Protection::default() }
 }
 
-fn with_psk(running: &Running, identity: &str, key: &[u8]) -> Option<SslStream<std::net::TcpStream>> {
+pub(crate) fn with_psk(running: &Running, identity: &str, key: &[u8]) -> Option<SslStream<std::net::TcpStream>> {
     let context = certs::psk_client_context(identity, key, None).expect("a context");
     let mut stream = SslStream::new(Ssl::new(&context).expect("a session"), running.knock().stream).expect("a stream");
     stream.connect().ok().map(|()| stream)
 }
 
 /// A listener with a certificate, and what a client needs to know it.
-fn certificate() -> (Protection, Arc<rustls::ClientConfig>) {
+pub(crate) fn certificate() -> (Protection, Arc<rustls::ClientConfig>) {
     let dir = tempfile::tempdir().expect("a folder");
     let ca = issue::ca("test", Terms::days(1)).expect("a CA");
     let authority = issue::Authority::from_issued(&ca).expect("a CA");
@@ -42,7 +43,7 @@ fn certificate() -> (Protection, Arc<rustls::ClientConfig>) {
         require_certificate: false,
         min_version: certs::TlsVersion::default(),
     });
-    let protection = Protection { certificates: Some(config.expect("a configuration")), psk: None };
+    let protection = Protection { certificates: Some(config.expect("a configuration")), ..Protection::default() };
     let client = certs::client_config(&CertificateTls::new(CaSource::File(dir.path().join("ca.crt"))));
     (protection, client.expect("a configuration"))
 }
@@ -54,7 +55,7 @@ fn read(stream: &mut impl Read, count: usize) -> Vec<u8> {
 }
 
 /// A client that says much, gets it back, and is told goodbye.
-fn converse(mut stream: impl Read + Write) {
+pub(crate) fn converse(mut stream: impl Read + Write) {
     let subscribe = packet(0x82, &[vec![0, 9], text("t"), vec![0]].concat());
     stream.write_all(&[connect("c", 0), subscribe].concat()).expect("the broker takes it");
     assert_eq!(read(&mut stream, 9), [0x20, 2, 0, 0, 0x90, 3, 0, 9, 0]);
@@ -138,6 +139,7 @@ fn a_key_that_is_wrong_is_told_of_and_who_comes_after_a_reload_needs_a_key_of_th
         passwords: None,
         protections: vec![Some(psk(&[("two", b"fedcba9876543210")]))],
         settings: None,
+        http_access: None,
     });
     broker.settle();
     assert!(with_psk(&broker, "one", b"0123456789abcdef").is_none());

@@ -101,6 +101,7 @@ fn two_brokers_cannot_have_one_store() {
             autosave: Autosave::AtTheEnd,
         }),
         gather: broker::GATHER_TIME,
+        http_api: None,
         heap: || (0, 0),
     };
     let refused = another.start().err().expect("it is not started");

@@ -14,6 +14,7 @@ mod many;
 mod overload;
 mod pieces;
 mod slow;
+mod websocket;
 
 /// I/O threads of the brokers here.
 const IO_THREADS: usize = 0;

@@ -293,7 +293,7 @@ fn rsa_protection() -> Protection {
         require_certificate: false,
         min_version: certs::TlsVersion::Tls12,
     };
-    Protection { certificates: Some(certs::server_config(&files).expect("it can be used")), psk: None }
+    Protection { certificates: Some(certs::server_config(&files).expect("it can be used")), ..Protection::default() }
 }
 
 /// What a TLS client says first.

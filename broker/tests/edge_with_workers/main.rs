@@ -22,6 +22,8 @@ mod overload;
 mod pieces;
 #[path = "../edge/slow.rs"]
 mod slow;
+#[path = "../edge/websocket.rs"]
+mod websocket;
 
 /// I/O threads of the brokers here: more than one, so that the two ends of a conversation are with different ones.
 const IO_THREADS: usize = 2;

@@ -47,6 +47,7 @@ fn row<const N: usize>(what: &'static str, texts: [&str; N], cost: impl Fn([usiz
 fn rows() -> Vec<Row> {
     vec![
         row("an idle connection, plain, and its session", ["Client Identifier"], edge::connection),
+        row("the same by WebSocket", ["Client Identifier"], edge::websocket),
         row("a session whose client is away", ["Client Identifier"], core::session_away),
         row("a Will Message", ["topic", "payload"], core::will),
         row("a session's only subscription, its last level like nobody's", ["level"], core::subscription),

@@ -31,6 +31,10 @@
 //! | a slow CONNECT | `strangers::half_packets_and_a_slow_connect_keep_nobody_waiting`; the deadline, which bytes do not move: as above |
 //! | a packet that never ends | `dawdlers::a_packet_in_drops_does_not_keep_a_client_alive` |
 //! | a connection that never reads | `strangers::a_subscriber_that_never_reads_costs_a_bounded_amount_and_keeps_nobody_waiting`, `strangers::a_client_that_never_reads_its_answers_costs_a_bounded_amount_and_keeps_nobody_waiting` |
+//! | WebSocket: a frame's length that is announced and never sent, frames of nothing, in drops | `websocket::a_length_that_is_only_announced_costs_nothing`, `websocket::frames_of_nothing_do_not_keep_a_stranger` |
+//! | WebSocket: unmasked, reserved, text, fragments and control frames as they may not be | `websocket::a_frame_that_may_not_be_ends_its_connection_with_its_status` |
+//! | WebSocket: a flood of pings that reads no pong | `websocket::pings_without_end_cost_nothing` |
+//! | HTTP: a head without end, a smuggled line, a request that is none | `websocket::a_head_without_end_is_cut_off`, `websocket::what_is_no_request_is_answered_or_closed` |
 
 mod siege;
 mod wire;
@@ -44,4 +48,5 @@ mod properties;
 mod subscriptions;
 mod texts;
 mod topics;
+mod websocket;
 mod wills;

@@ -29,7 +29,7 @@ impl Siege {
     /// With more options.
     pub(super) fn with(more: &str, folder: Folder) -> Self {
         let appliance = Appliance::start(&format!("{OPEN}{more}"), folder);
-        let mut bystander = knock(appliance.port, 4);
+        let mut bystander = knock(("127.0.0.1", appliance.port), 4);
         let connect = Connect { keep_alive_s: 0, ..Connect::new(4, "bystander") };
         bystander.says(&connect.bytes());
         bystander.hears(b"\x20\x02\x00\x00", "the bystander is let in");
@@ -41,7 +41,12 @@ impl Siege {
 
     /// A connection that has said nothing.
     pub(super) fn stranger(&self, version: u8) -> Attacker {
-        knock(self.appliance.port, version)
+        knock(("127.0.0.1", self.appliance.port), version)
+    }
+
+    /// The same, at the same port of another address.
+    pub(super) fn stranger_at(&self, address: &str) -> Attacker {
+        knock((address, self.appliance.port), 4)
     }
 
     /// A client that was let in.
@@ -101,8 +106,8 @@ pub(super) struct Attacker {
     pub version: u8,
 }
 
-fn knock(port: u16, version: u8) -> Attacker {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the appliance listens");
+fn knock(place: (&str, u16), version: u8) -> Attacker {
+    let stream = TcpStream::connect(place).expect("the appliance listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
     stream.set_write_timeout(Some(PATIENCE)).expect("a time limit");
     stream.set_nodelay(true).expect("small packets at once");
@@ -156,6 +161,18 @@ impl Attacker {
             Ok(count) => panic!("{what}: instead of the end, {:02x?}", &more[..count]),
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{what}: {error}"),
         }
+    }
+
+    /// The head of an HTTP response.
+    #[track_caller]
+    pub(super) fn head(&mut self, what: &str) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{what}: {error} after {head:02x?}"));
+            head.push(byte[0]);
+        }
+        String::from_utf8(head).expect("ASCII")
     }
 
     /// One packet: its first byte and its body.

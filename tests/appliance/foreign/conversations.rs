@@ -212,7 +212,9 @@ struct Conversation {
 
 impl Conversation {
     fn start(version: Version, maker: Maker) -> Self {
-        let appliance = Appliance::start(OPEN, Folder::new());
+        // Who speaks WebSocket finds it at the same port of another address.
+        let conf = format!("{OPEN}listener PORT 127.0.0.2\nprotocol websockets\n");
+        let appliance = Appliance::start(&conf, Folder::new());
         Self { library: maker(appliance.port, version), appliance, version, marks: 0 }
     }
 

@@ -133,6 +133,25 @@ table! {
         connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
         resumes_its_session, sees_things_expire;
 
+    paho_ws_3_1, paho_ws, V3_1:
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
+    paho_ws_3_1_1, paho_ws, V3_1_1:
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
+    paho_ws_5, paho_ws, V5:
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session, sees_things_expire;
+    mqttjs_ws_3_1, mqttjs_ws, V3_1:
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
+    mqttjs_ws_3_1_1, mqttjs_ws, V3_1_1:
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session;
+    mqttjs_ws_5, mqttjs_ws, V5:
+        connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
+        resumes_its_session, sees_things_expire;
+
     libmosquitto_3_1, libmosquitto, V3_1:
         connects, exchanges_each_qos, leaves_a_will, gets_what_is_retained, shares_a_subscription,
         resumes_its_session;

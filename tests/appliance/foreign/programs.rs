@@ -11,6 +11,13 @@ use crate::harness::Lines;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// What MQTT travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Tcp,
+    WebSocket,
+}
+
 /// The program, waiting for the next line.
 pub(crate) struct Program {
     name: String,
@@ -23,30 +30,31 @@ pub(crate) struct Program {
 
 impl Program {
     /// A script beside this test, with the packages that tools/test-programs installed.
-    pub(crate) fn python(script: &str, port: u16, version: Version) -> Self {
+    pub(crate) fn python(script: &str, port: u16, version: Version, way: Way) -> Self {
         let mut command = Command::new("python3");
         command.env("PYTHONPATH", format!("{ROOT}/target/test-python")).env("PYTHONIOENCODING", "utf-8");
-        Self::start(command, script, port, version)
+        Self::start(command, script, port, version, way)
     }
 
     /// As [`Self::python`], for Node.
-    pub(crate) fn node(script: &str, port: u16, version: Version) -> Self {
+    pub(crate) fn node(script: &str, port: u16, version: Version, way: Way) -> Self {
         let mut command = Command::new("node");
         command.env("NODE_PATH", format!("{ROOT}/target/test-node/node_modules"));
-        Self::start(command, script, port, version)
+        Self::start(command, script, port, version, way)
     }
 
-    fn start(mut command: Command, script: &str, port: u16, version: Version) -> Self {
+    fn start(mut command: Command, script: &str, port: u16, version: Version, way: Way) -> Self {
         let mut child = command
             .arg(format!("{ROOT}/tests/appliance/{script}"))
             .args([port.to_string(), version.to_string()])
+            .args((way == Way::WebSocket).then_some("ws"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{script}: {error}; tools/test-programs installs what it needs"));
         Self {
-            name: format!("{script} with MQTT {version}"),
+            name: format!("{script} with MQTT {version}, {way:?}"),
             told: child.stdin.take().expect("standard input is piped"),
             answers: Lines::of(child.stdout.take().expect("standard output is piped")),
             errors: Lines::of(child.stderr.take().expect("standard error is piped")),

@@ -100,8 +100,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535 bytes" },
         default: "4096",
         reload: Reload::No,
-        means: "The size of read buffers.",
-        carry: Carry::Ignored("nightjar keeps no buffer for a connection"),
+        means: "The longest request by which a client may begin to speak WebSocket.",
+        carry: Carry::Int(|draft| &mut draft.global.packet_buffer_size),
         ..PLAIN
     },
 ];

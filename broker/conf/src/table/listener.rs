@@ -5,7 +5,7 @@ use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
 use crate::draft::{Draft, ListenerDraft, Written};
 use crate::fault::{Level, shown};
 use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
-use crate::{Fault, ProtocolVersions, SocketDomain, values};
+use crate::{Fault, Protocol, ProtocolVersions, SocketDomain, values};
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -40,7 +40,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "protocol",
         scope: Scope::ListenerOrDefault,
-        takes: Takes::Form("mqtt; websockets and http_api not yet"),
+        takes: Takes::Form("mqtt, websockets or http_api"),
         default: "mqtt",
         reload: Reload::No,
         means: "What is spoken on this port.",
@@ -170,6 +170,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         default: "none",
         reload: Reload::No,
         means: "Files that an http_api listener serves.",
+        carry: Carry::Text(|draft| &mut draft.listener().http_dir),
         ..PLAIN
     },
     OptionSpec {
@@ -177,7 +178,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Listener,
         default: "any",
         repeatable: true,
-        means: "Which Origin headers are accepted.",
+        means: "An origin whose pages may connect by WebSocket, as in https://example.com.",
+        carry: Carry::Own(websockets_origin),
         ..PLAIN
     },
 ];
@@ -229,16 +231,21 @@ fn bind_address(draft: &mut Draft, _: &OptionSpec, line: &Line) -> Result<(), Fa
 }
 
 fn protocol(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    match values::word(option.name, line)? {
-        "mqtt" => {
-            draft.listener();
-            Ok(())
-        }
-        word @ ("websockets" | "http_api") => {
-            Err(Fault::NotYet { name: format!("protocol {word}"), instead: Some("protocol mqtt".to_owned()) })
-        }
-        other => Err(values::invalid(option.name, other, "mqtt")),
-    }
+    let protocol = match values::word(option.name, line)? {
+        "mqtt" => Protocol::Mqtt,
+        "websockets" => Protocol::WebSockets,
+        "http_api" => Protocol::HttpApi,
+        other => return Err(values::invalid(option.name, other, &option.takes.to_string())),
+    };
+    draft.listener().protocol = protocol;
+    Ok(())
+}
+
+fn websockets_origin(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let origin = text_of(option.name, line, VALUE_BYTES_MAX)?.to_owned();
+    let origin = draft.located(origin);
+    draft.listener().websockets_origins.push(origin);
+    Ok(())
 }
 
 fn socket_domain(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
