@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use broker_conf::Overrides;
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::gateway::radio_child::{self, RadioProcessArgs};
 use crate::moving::commands as moving;
-use crate::{certs_cmd, check, demo, gateway, init, passwd, run};
+use crate::{acl_cmd, certs_cmd, check, demo, gateway, init, passwd, run};
 
 /// An MQTT broker that stands in for mosquitto, and a Bluetooth gateway, in one program.
 ///
@@ -35,6 +36,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Manage a password file, as mosquitto_passwd does
     Passwd(passwd::PasswdArgs),
+    /// Say why the rules allow or refuse something
+    Acl(acl_cmd::AclArgs),
     /// Make and show certificates
     Certs(certs_cmd::CertsArgs),
     Import(moving::ImportArgs),
@@ -62,8 +65,8 @@ pub(crate) struct RunArgs {
     #[arg(long = "set", value_name = "'OPTION VALUE'")]
     set: Vec<String>,
     /// Listen on this port of 127.0.0.1 and ::1 where FILE has no listener; may be given again
-    #[arg(short, long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    ports: Vec<u16>,
+    #[arg(short, long = "port", value_name = "PORT")]
+    ports: Vec<String>,
     /// Log everything
     #[arg(short, long)]
     verbose: bool,
@@ -81,18 +84,27 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     fn wish(self) -> Result<run::Wish, String> {
         if self.ports.len() > Overrides::PORTS_MAX {
-            return Err(format!("Error: Only {} ports can be given with -p.", Overrides::PORTS_MAX));
+            return Err(format!("Error: Only {} ports can be specified on the command line.", Overrides::PORTS_MAX));
         }
+        let ports = self.ports.iter().map(|text| port(text)).collect::<Result<_, _>>()?;
         let set = self.set.iter().map(|text| option_and_value(text)).collect::<Result<_, _>>()?;
         Ok(run::Wish {
             toml: self
                 .toml
                 .or_else(|| Some(self.config.as_ref()?.with_file_name("nightjar.toml")).filter(|p| p.exists())),
             config: self.config,
-            overrides: Overrides { set, ports: self.ports, verbose: self.verbose, quiet: self.quiet },
+            overrides: Overrides { set, ports, verbose: self.verbose, quiet: self.quiet },
             only_test: self.test_config,
             in_background: self.daemon,
         })
+    }
+}
+
+/// 1 to 65535; in mosquitto's words, but for what is no number, which it takes for 0.
+fn port(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("Error: Invalid port specified ({text}).")),
     }
 }
 
@@ -112,6 +124,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Passwd(args) => passwd::main(&args),
         Command::Gateway(args) => gateway::main(&args),
         Command::RadioProcess(args) => radio_child::main(&args),
+        Command::Acl(args) => acl_cmd::main(&args),
         Command::Certs(args) => certs_cmd::main(args),
         Command::Import(args) => moving::import(&args),
         Command::Export(args) => moving::export(&args),
@@ -133,9 +146,27 @@ pub(crate) fn run_as_mosquitto(arguments: Vec<OsString>) -> ExitCode {
     match Mosquitto::try_parse_from(arguments) {
         Ok(mosquitto) => start(mosquitto.run),
         Err(error) => {
-            let _ = error.print();
+            match in_mosquittos_words(&error) {
+                Some(words) => eprintln!("{words}\n\n{}", Mosquitto::command().render_usage()),
+                None => drop(error.print()),
+            }
             if error.use_stderr() { ExitCode::from(3) } else { ExitCode::SUCCESS }
         }
+    }
+}
+
+/// What mosquitto says to a command line that it does not take.
+fn in_mosquittos_words(error: &clap::Error) -> Option<String> {
+    let ContextValue::String(argument) = error.get(ContextKind::InvalidArg)? else { return None };
+    match error.kind() {
+        ErrorKind::UnknownArgument => Some(format!("Error: Unknown option '{argument}'.")),
+        ErrorKind::InvalidValue if argument.starts_with("--port") => {
+            Some("Error: -p argument given, but no port specified.".to_owned())
+        }
+        ErrorKind::InvalidValue if argument.starts_with("--config-file") => {
+            Some("Error: -c argument given, but no config file specified.".to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -1,14 +1,19 @@
 //! The log: mosquitto's line format, kinds and destinations, fed by `tracing`.
 //!
 //! Our own lines carry mosquitto's kind of message (`log_type`) as their `target`; lines of other rooms and libraries
-//! get the kind of their level. Nothing is decided here about what is worth a line.
+//! get the kind of their level. Nothing is decided here about what is worth a line. What is written, and where to, may
+//! change while the log is in use ([`Log::change`]).
+
+mod sinks;
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use broker::Handle;
+use broker_conf::{LogSettings, LogTypes};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -16,56 +21,66 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Which kinds are written, as `log_type` has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kinds {
-    pub error: bool,
-    pub warning: bool,
-    pub notice: bool,
-    pub information: bool,
-    pub debug: bool,
+use sinks::{Datagrams, Entry};
+
+/// Where syslog listens, and the journal; the variables are for tests and for containers that have them elsewhere.
+const SYSLOG: (&str, &str) = ("NIGHTJAR_SYSLOG_SOCKET", "/dev/log");
+const JOURNAL: (&str, &str) = ("NIGHTJAR_JOURNAL_SOCKET", "/run/systemd/journal/socket");
+
+/// syslog's `daemon`, and `local0`, after which the others come.
+const FACILITY_DAEMON: u8 = 3;
+const FACILITY_LOCAL0: u8 = 16;
+
+/// Fields of our own lines, which the text holds already, begin like this.
+const FACT: &str = "fact.";
+
+/// mosquitto's kind of a line.
+fn kind_of(metadata: &Metadata<'_>) -> &'static str {
+    match metadata.target() {
+        "error" => "error",
+        "warning" => "warning",
+        "notice" => "notice",
+        "information" => "information",
+        "subscribe" => "subscribe",
+        "unsubscribe" => "unsubscribe",
+        "websockets" => "websockets",
+        "debug" => "debug",
+        _ => match *metadata.level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "information",
+            _ => "debug",
+        },
+    }
 }
 
-impl Kinds {
-    fn has(self, metadata: &Metadata<'_>) -> bool {
-        if metadata.target().starts_with("rustls") {
-            // What a client does wrong comes as an error of its connection, and is told once a minute; rustls would
-            // tell it at each try, and warns of every client that dials an address in place of a name.
-            return self.error && *metadata.level() == Level::ERROR;
-        }
-        match metadata.target() {
-            "error" => self.error,
-            "warning" => self.warning,
-            "notice" => self.notice,
-            "information" => self.information,
-            "debug" => self.debug,
-            _ => match *metadata.level() {
-                Level::ERROR => self.error,
-                Level::WARN => self.warning,
-                Level::INFO => self.information,
-                Level::DEBUG => self.debug,
-                Level::TRACE => false,
-            },
-        }
+fn has(types: LogTypes, metadata: &Metadata<'_>) -> bool {
+    if metadata.target().starts_with("rustls") {
+        // What a client does wrong comes as an error of its connection, and is told once a minute; rustls would
+        // tell it at each try, and warns of every client that dials an address in place of a name.
+        return types.error && *metadata.level() == Level::ERROR;
+    }
+    match kind_of(metadata) {
+        "error" => types.error,
+        "warning" => types.warning,
+        "notice" => types.notice,
+        "information" => types.information,
+        "subscribe" => types.subscribe,
+        "unsubscribe" => types.unsubscribe,
+        "websockets" => types.websockets,
+        _ => types.debug && *metadata.level() != Level::TRACE,
     }
 }
 
 /// How the time stands before each line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Stamp {
+enum Stamp {
     /// Not at all.
     None,
     /// Seconds since 1970.
     Epoch,
     /// As `log_timestamp_format` says (strftime).
     Format(String),
-}
-
-/// Where lines go.
-pub(crate) struct Destinations {
-    pub stderr: bool,
-    pub stdout: bool,
-    pub file: Option<PathBuf>,
 }
 
 /// The log's file, to be opened again when it was rotated away.
@@ -109,34 +124,112 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Begins to log. To be called once.
-///
-/// # Errors
-/// The log's file cannot be opened.
-pub(crate) fn start(kinds: Kinds, stamp: Stamp, to: &Destinations) -> io::Result<Option<LogFile>> {
-    let file = to.file.as_deref().map(LogFile::open).transpose()?;
-    let lines = Lines { kinds, stamp, stderr: to.stderr, stdout: to.stdout, file: file.clone() };
-    // Only a second start could fail, and there is none.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
-    Ok(file)
+/// The log of this process, to be changed while it is in use.
+#[derive(Clone)]
+pub(crate) struct Log(Arc<Shared>);
+
+struct Shared {
+    writing: RwLock<Writing>,
+    /// What publishes lines, once there is a broker that can.
+    broker: RwLock<Option<Handle>>,
+    name: String,
 }
 
-struct Lines {
-    kinds: Kinds,
+/// What is written, how, and where to.
+struct Writing {
+    types: LogTypes,
     stamp: Stamp,
     stderr: bool,
     stdout: bool,
+    json: bool,
+    topic: bool,
     file: Option<LogFile>,
+    syslog: Option<(Datagrams, u8)>,
+    journal: Option<Datagrams>,
 }
+
+impl Writing {
+    /// `before` lends its file, if that is the one.
+    fn new(settings: &LogSettings, before: Option<&LogFile>) -> io::Result<Self> {
+        let stamp = match (&settings.timestamp_format, settings.timestamp) {
+            (_, false) => Stamp::None,
+            (None, true) => Stamp::Epoch,
+            (Some(format), true) => Stamp::Format(format.clone()),
+        };
+        let path = settings.to_file.as_ref().map(|file| file.value.as_path());
+        let file = match (path, before) {
+            (Some(path), Some(before)) if before.path.as_path() == path => {
+                before.reopen()?;
+                Some(before.clone())
+            }
+            (Some(path), _) => Some(LogFile::open(path)?),
+            (None, _) => None,
+        };
+        let datagrams = |(variable, path): (&str, &str)| {
+            Datagrams::to(std::env::var_os(variable).map_or_else(|| PathBuf::from(path), PathBuf::from))
+        };
+        let facility = settings.facility.map_or(FACILITY_DAEMON, |local| FACILITY_LOCAL0 + local);
+        Ok(Self {
+            types: settings.types,
+            stamp,
+            stderr: settings.to_stderr,
+            stdout: settings.to_stdout,
+            json: settings.to_json,
+            topic: settings.to_topic,
+            file,
+            syslog: settings.to_syslog.then(|| (datagrams(SYSLOG), facility)),
+            journal: settings.to_journal.then(|| datagrams(JOURNAL)),
+        })
+    }
+}
+
+impl Log {
+    /// Begins to log. To be called once. `name` is what syslog and the journal know us by.
+    ///
+    /// # Errors
+    /// The log's file cannot be opened.
+    pub(crate) fn start(settings: &LogSettings, name: &str) -> io::Result<Self> {
+        let writing = RwLock::new(Writing::new(settings, None)?);
+        let log = Self(Arc::new(Shared { writing, broker: RwLock::default(), name: name.to_owned() }));
+        // Only a second start could fail, and there is none.
+        let _ = tracing_subscriber::registry().with(Lines(Arc::clone(&log.0))).try_init();
+        Ok(log)
+    }
+
+    /// Other options of the log count from now on; its file is opened again.
+    ///
+    /// # Errors
+    /// The log's file cannot be opened: everything stays as it was.
+    pub(crate) fn change(&self, settings: &LogSettings) -> io::Result<()> {
+        let before = self.file();
+        let writing = Writing::new(settings, before.as_ref())?;
+        *self.0.writing.write().unwrap_or_else(PoisonError::into_inner) = writing;
+        // Which lines are worth asking for is remembered where they are written.
+        tracing::callsite::rebuild_interest_cache();
+        Ok(())
+    }
+
+    /// `broker` publishes the lines that `log_dest topic` asks for.
+    pub(crate) fn publish_by(&self, broker: Handle) {
+        *self.0.broker.write().unwrap_or_else(PoisonError::into_inner) = Some(broker);
+    }
+
+    pub(crate) fn file(&self) -> Option<LogFile> {
+        self.0.writing.read().unwrap_or_else(PoisonError::into_inner).file.clone()
+    }
+}
+
+struct Lines(Arc<Shared>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.kinds.has(metadata)
+        has(self.0.writing.read().unwrap_or_else(PoisonError::into_inner).types, metadata)
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let writing = self.0.writing.read().unwrap_or_else(PoisonError::into_inner);
         let mut line = String::with_capacity(128);
-        match &self.stamp {
+        match &writing.stamp {
             Stamp::None => {}
             Stamp::Epoch => {
                 let _ = write!(line, "{}: ", chrono::Utc::now().timestamp());
@@ -149,33 +242,63 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
                 }
             }
         }
-        event.record(&mut Message(&mut line));
+        let start = line.len();
+        let mut facts = Vec::new();
+        event.record(&mut Message { text: &mut line, facts: &mut facts });
+        let kind = kind_of(event.metadata());
+        if writing.syslog.is_some() || writing.journal.is_some() || writing.json || writing.topic {
+            let time_s = chrono::Utc::now().timestamp_micros() as f64 / 1e6;
+            let entry = Entry { kind, message: &line[start..], line: &line, fields: &facts, time_s };
+            self.send(&writing, &entry);
+        }
         line.push('\n');
         // A log that cannot be written must not stop what it tells of.
-        if self.stderr {
+        if writing.stderr {
             let _ = io::stderr().lock().write_all(line.as_bytes());
         }
-        if self.stdout {
+        if writing.stdout {
             let _ = io::stdout().lock().write_all(line.as_bytes());
         }
-        if let Some(file) = &self.file {
+        if let Some(file) = &writing.file {
             let _ = file.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
         }
     }
 }
 
-/// Writes the message, then other fields as `name=value`. Line ends, control characters and what turns the direction
-/// of writing, which strangers send (in a Client Identifier, say), must not look like lines of ours.
-struct Message<'a>(&'a mut String);
+impl Lines {
+    fn send(&self, writing: &Writing, entry: &Entry<'_>) {
+        let (name, pid) = (&self.0.name, std::process::id());
+        if let Some((datagrams, facility)) = &writing.syslog {
+            datagrams.send(sinks::syslog(entry, *facility, name, pid).as_bytes());
+        }
+        if let Some(datagrams) = &writing.journal {
+            datagrams.send(sinks::journal(entry, name, pid).as_bytes());
+        }
+        if writing.json {
+            let _ = io::stdout().lock().write_all((sinks::json(entry) + "\n").as_bytes());
+        }
+        if let (true, Some(severity)) = (writing.topic, sinks::topic_of(entry.kind))
+            && let Some(broker) = &*self.0.broker.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            broker.log(severity, entry.line.to_owned());
+        }
+    }
+}
 
-impl Message<'_> {
-    fn push(&mut self, text: &str) {
-        for character in text.chars() {
-            if character.is_control() || is_deceptive(character) {
-                let _ = write!(self.0, "{}", character.escape_default());
-            } else {
-                self.0.push(character);
-            }
+/// Writes the message, then other fields as `name=value`, and gathers the facts of our own lines. Line ends, control
+/// characters and what turns the direction of writing, which strangers send (in a Client Identifier, say), must not look
+/// like lines of ours.
+struct Message<'a> {
+    text: &'a mut String,
+    facts: &'a mut Vec<(&'static str, String)>,
+}
+
+fn push(line: &mut String, text: &str) {
+    for character in text.chars() {
+        if character.is_control() || is_deceptive(character) {
+            let _ = write!(line, "{}", character.escape_default());
+        } else {
+            line.push(character);
         }
     }
 }
@@ -189,9 +312,16 @@ const fn is_deceptive(character: char) -> bool {
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         match field.name() {
-            "message" => self.push(&format!("{value:?}")),
+            "message" => push(self.text, &format!("{value:?}")),
             name if name.starts_with("log.") => {}
-            name => self.push(&format!(" {name}={value:?}")),
+            name => match name.strip_prefix(FACT) {
+                Some(fact) => {
+                    let mut text = String::new();
+                    push(&mut text, &format!("{value:?}"));
+                    self.facts.push((fact, text));
+                }
+                None => push(self.text, &format!(" {name}={value:?}")),
+            },
         }
     }
 }
@@ -212,7 +342,7 @@ mod tests {
         ];
         for (said, wanted) in rows {
             let mut line = String::new();
-            Message(&mut line).push(said);
+            push(&mut line, said);
             assert_eq!(line, wanted);
         }
     }

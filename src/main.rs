@@ -3,6 +3,7 @@
 //! Called as `mosquitto` or `mosquitto_passwd` (a link to this file) it takes those programs' command lines.
 //! What a command does is in the file of its name.
 
+mod acl_cmd;
 mod capabilities;
 mod certs_cmd;
 mod check;
@@ -16,10 +17,13 @@ mod logging;
 mod moving;
 mod passwd;
 mod privileges;
+mod reload;
 mod run;
 mod screen;
 mod setup;
+mod systemd;
 mod toml;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -1,10 +1,12 @@
-//! `nightjar run`: the configuration is read whole, the parts are started and joined, signals are awaited.
+//! `nightjar run`: the configuration is read whole, the parts are started and joined, signals are awaited. What is read
+//! again while it runs is in `reload.rs`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,8 +19,10 @@ use signal_hook::iterator::Signals;
 use crate::config_files::OnDisk;
 use crate::gateway::radio_process::RadioProcess;
 use crate::gateway::within::{self, Gateway, Planned};
-use crate::logging::{self, Destinations, Kinds, LogFile, Stamp};
+use crate::logging::Log;
 use crate::moving::{import, place};
+use crate::systemd::Notify;
+use crate::watch::{CERTIFICATES_LOOK, Watch};
 use crate::{capabilities, privileges, screen, setup, toml};
 
 /// Exit status of a bad configuration, as mosquitto's.
@@ -43,19 +47,24 @@ pub(crate) fn main(wish: &Wish) -> ExitCode {
 
 /// An appliance that runs.
 pub(crate) struct Running {
-    wish_config: Option<PathBuf>,
-    /// As they were at the start.
-    settings: Settings,
-    overrides: Overrides,
+    pub(crate) wish_config: Option<PathBuf>,
+    /// Those that count.
+    pub(crate) settings: Settings,
+    /// The listeners by their numbers in the broker; `None` for a number that is free.
+    pub(crate) slots: setup::Slots,
+    /// The certificates that count.
+    pub(crate) watch: Watch,
+    pub(crate) overrides: Overrides,
     /// Those of `nightjar.toml`, which is read at the start alone.
-    extras: toml::BrokerExtras,
+    pub(crate) extras: toml::BrokerExtras,
     pub handle: Handle,
     /// Its end ends the wait for signals.
     broker: JoinHandle<std::thread::Result<std::io::Result<()>>>,
     /// Whether a second signal ends everything at once.
     is_stopping: Arc<AtomicBool>,
     gateway: Option<Gateway>,
-    log_file: Option<LogFile>,
+    pub(crate) log: Log,
+    pub(crate) notify: Notify,
     pid_file: Option<PathBuf>,
     /// Taken by the loop that waits for them.
     signals: Option<Signals>,
@@ -67,11 +76,19 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         eprintln!("{error}");
         error.exit_status()
     })?;
+    if wish.only_test && wish.config.is_none() {
+        eprintln!("Please provide a configuration file to test.");
+        return Err(BAD_CONFIGURATION);
+    }
+    privileges::set_umask().map_err(|message| {
+        eprintln!("{message}");
+        BAD_CONFIGURATION
+    })?;
     let extras = toml::read(wish.toml.as_deref()).map_err(|error| {
         eprintln!("Error: {error}");
         BAD_CONFIGURATION
     })?;
-    let log_file = start_log(&settings).map_err(|message| {
+    let log = start_log(&settings).map_err(|message| {
         eprintln!("{message}");
         BAD_CONFIGURATION
     })?;
@@ -105,6 +122,8 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     let mut warnings = Vec::new();
     appliance.keeping = setup::keeping(&settings, extras.broker.durability, &mut warnings);
     warn(&warnings);
+    let notify = Notify::from_environment();
+    appliance.heartbeat = notify.watchdog();
     let store_dir = appliance.keeping.as_ref().map(|keeping| keeping.dir.clone());
     privileges::check(settings.user.as_ref()).map_err(|message| {
         say(&message);
@@ -127,7 +146,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         })?;
     }
     // Blocked signals are taken by the iterator from here on: one that comes during the start is not lost.
-    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(|error| {
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, log_rotated()]).map_err(|error| {
         say(&format!("Error: cannot wait for signals: {error}."));
         1
     })?;
@@ -165,6 +184,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         say(&error);
         1
     })?;
+    log.publish_by(handle.clone());
     let (broker, is_stopping) = watch(broker, &signals).map_err(|error| {
         say(&format!("Error: unable to start: {error}."));
         1
@@ -175,7 +195,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         1
     })?;
     let hand_over = |user: &nix::unistd::User| {
-        if let Some(file) = &log_file {
+        if let Some(file) = log.file() {
             file.give_to(user.uid.as_raw(), user.gid.as_raw());
         }
         if let Some(dir) = &store_dir
@@ -190,8 +210,11 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         1
     })?;
     tracing::info!(target: "information", "nightjar version {} running", env!("CARGO_PKG_VERSION"));
+    notify.ready("Running");
     Ok(Some(Running {
         wish_config: wish.config.clone(),
+        slots: settings.listeners.iter().cloned().map(Some).collect(),
+        watch: Watch::of(&settings),
         settings,
         overrides: wish.overrides.clone(),
         extras: extras.broker,
@@ -199,7 +222,8 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         broker,
         is_stopping,
         gateway,
-        log_file,
+        log,
+        notify,
         pid_file,
         signals: Some(signals),
     }))
@@ -207,8 +231,8 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
 
 /// The process that has the radio, and alone keeps what that takes.
 fn start_radio(plan: &RadioPlan, user: Option<&str>) -> Option<RadioProcess> {
-    let radio = privileges::to_become(user).and_then(|user| {
-        RadioProcess::start(plan, user.as_ref())
+    let radio = privileges::to_become(user).and_then(|other| {
+        RadioProcess::start(plan, other)
             .map_err(|error| format!("Error: the radio process cannot be started: {error}."))
     });
     radio.inspect_err(|message| tracing::error!(target: "error", "{message}")).ok()
@@ -263,7 +287,7 @@ fn watch(
     Ok((watcher, is_stopping))
 }
 
-fn warn(warnings: &[String]) {
+pub(crate) fn warn(warnings: &[String]) {
     for warning in warnings {
         tracing::warn!(target: "warning", "Warning: {warning}");
     }
@@ -273,28 +297,26 @@ fn read(wish: &Wish) -> Result<Settings, broker_conf::ConfigError> {
     broker_conf::parse(wish.config.as_deref(), &mut OnDisk, &wish.overrides)
 }
 
-fn start_log(settings: &Settings) -> Result<Option<LogFile>, String> {
-    let log = &settings.log;
-    let types = log.types;
-    let kinds = Kinds {
-        error: types.error,
-        warning: types.warning,
-        notice: types.notice,
-        information: types.information,
-        debug: types.debug,
-    };
-    let stamp = match (&log.timestamp_format, log.timestamp) {
-        (_, false) => Stamp::None,
-        (None, true) => Stamp::Epoch,
-        (Some(format), true) => Stamp::Format(format.clone()),
-    };
-    let file = log.to_file.as_ref().map(|file| file.value.clone());
-    let at = log.to_file.as_ref().map_or_else(String::new, |file| file.at.to_string());
-    let to = Destinations { stderr: log.to_stderr, stdout: log.to_stdout, file: file.clone() };
-    logging::start(kinds, stamp, &to).map_err(|error| {
-        let path = file.unwrap_or_default();
-        format!("Error: Unable to open log file {} for writing: {error} ({at}).", path.display())
-    })
+fn start_log(settings: &Settings) -> Result<Log, String> {
+    Log::start(&settings.log, &program_name()).map_err(|error| cannot_log(settings, &error))
+}
+
+/// What the log's file cannot be opened for.
+pub(crate) fn cannot_log(settings: &Settings, error: &std::io::Error) -> String {
+    let file = settings.log.to_file.as_ref();
+    let (path, at) = file.map_or_else(Default::default, |file| (file.value.display().to_string(), file.at.to_string()));
+    format!("Error: Unable to open log file {path} for writing: {error} ({at}).")
+}
+
+/// What this program was called as: `mosquitto` for who looks for that in syslog.
+fn program_name() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    Path::new(&called).file_name().map_or_else(|| "nightjar".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// `SIGRTMIN`, which asks to open the log's file again. The C library keeps the first of these signals to itself.
+fn log_rotated() -> i32 {
+    nix::libc::SIGRTMIN()
 }
 
 fn write_pid(path: &std::path::Path) -> std::io::Result<()> {
@@ -306,17 +328,47 @@ impl Running {
     /// Waits for signals: HUP reads files again, INT and TERM stop.
     pub(crate) fn until_told_to_stop(mut self) -> ExitCode {
         let Some(mut signals) = self.signals.take() else { return self.stop() };
-        for signal in signals.forever() {
+        let (came, arrived) = mpsc::channel();
+        let forwarded = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            // It ends when the broker does, which closes the signals.
+            signals.forever().try_for_each(|signal| came.send(signal))
+        });
+        if let Err(error) = forwarded {
+            tracing::error!(target: "error", "Error: cannot wait for signals: {error}.");
+            return self.stop();
+        }
+        loop {
+            let signal = match arrived.recv_timeout(CERTIFICATES_LOOK) {
+                Ok(signal) => signal,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look_at_certificates();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match signal {
                 SIGHUP => self.reload(),
                 SIGUSR1 => self.save(),
-                SIGUSR2 => {
-                    tracing::info!(target: "information", "Signal {signal} has nothing to do yet.");
-                }
+                SIGUSR2 => self.describe(),
+                signal if signal == log_rotated() => self.reopen_log(),
                 _ => break,
             }
         }
         self.stop()
+    }
+
+    /// The trees of subscriptions and retained messages, to standard output as mosquitto does.
+    fn describe(&self) {
+        if let Some(trees) = self.handle.describe() {
+            screen::text(&trees);
+        }
+    }
+
+    /// The log's file was rotated away.
+    pub(crate) fn reopen_log(&self) {
+        if let Some(Err(error)) = self.log.file().map(|file| file.reopen()) {
+            tracing::error!(target: "error", "Error: cannot open the log file again: {error}; the old one goes on.");
+        }
     }
 
     /// mosquitto saves then; what we promise is saved already, and the rest is now.
@@ -332,6 +384,7 @@ impl Running {
 
     fn stop(mut self) -> ExitCode {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.notify.stopping();
         // The gateway first: what it holds can still be handed over.
         if let Some(gateway) = self.gateway.take() {
             gateway.stop();
@@ -349,40 +402,6 @@ impl Running {
                 ExitCode::FAILURE
             }
             Err(_) => ExitCode::FAILURE,
-        }
-    }
-
-    /// Reads passwords, rules, keys and certificates again. A file that was edited badly changes nothing.
-    fn reload(&self) {
-        tracing::info!(target: "information", "Reloading config.");
-        if let Some(file) = &self.log_file
-            && let Err(error) = file.reopen()
-        {
-            tracing::error!(target: "error", "Error: cannot open the log file again: {error}; the old one goes on.");
-        }
-        let read = broker_conf::parse(self.wish_config.as_deref(), &mut OnDisk, &self.overrides);
-        let mut warnings = Vec::new();
-        let reloaded = match &read {
-            Ok(settings) => setup::reloaded(&self.settings, settings, &mut warnings)
-                .map_err(|errors| errors.into_iter().map(|e| e.0).collect()),
-            Err(error) => Err(vec![error.to_string()]),
-        };
-        warn(&warnings);
-        match reloaded {
-            Ok(mut reloaded) => {
-                if let Some(settings) = &mut reloaded.settings {
-                    self.extras.apply(settings);
-                }
-                self.handle.reload(reloaded);
-            }
-            Err(errors) => {
-                for error in errors {
-                    for line in error.lines() {
-                        tracing::error!(target: "error", "{line}");
-                    }
-                }
-                tracing::error!(target: "error", "Nothing was reloaded: the appliance goes on with what it had.");
-            }
         }
     }
 }

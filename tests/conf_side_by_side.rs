@@ -31,7 +31,6 @@ const SAME: &[&str] = &[
     "max_keepalive 70000\n",
     "max_keepalive -1\n",
     "max_keepalive\n",
-    "max_packet_size 10\n",
     "message_size_limit 999999999\n",
     "max_inflight_messages 70000\n",
     "sys_interval 70000\n",
@@ -43,7 +42,6 @@ const SAME: &[&str] = &[
     "pid_file\n",
     "port 0\n",
     "port 65536\n",
-    "listener\n",
     "listener 99999\n",
     "listener 0\n",
     "protocol foo\n",
@@ -62,6 +60,19 @@ const SAME: &[&str] = &[
     "listener 18831\nmax_qos 9\n",
     "listener 18831\nsocket_domain ipv5\n",
     "bind_address 127.0.0.1\nbind_address ::1\n",
+    "connection\n",
+    "connection a\nconnection a\n",
+    "connection a\ntopic\n",
+    "connection a\ntopic t sideways\n",
+    "connection a\ntopic t out 3\n",
+    "connection a\nstart_type manual\n",
+    "connection a\nbridge_protocol_version 5\n",
+    "connection a\ncleansession maybe\n",
+    "connection a\nremote_password a\npassword b\n",
+    "connection a\nkeepalive_interval 65536\n",
+    "memory_limit -1\n",
+    "websockets_headers_size\n",
+    "log_facility 8\n",
 ];
 
 /// A row where 2.1.2 is not 2.0.11, or nightjar is neither.
@@ -106,8 +117,32 @@ const DIFFERS: &[Differs] = &[
     Differs {
         text: "address a\n",
         debian: "Error: Invalid bridge configuration.",
-        ours: "Error: address is an option of mosquitto that nightjar does not carry out yet.",
-        why: "nightjar has no bridges yet",
+        ours: "Error: The address option requires a bridge to be defined first.",
+        why: "2.1.2 has one text for all",
+    },
+    Differs {
+        text: "max_packet_size 10\n",
+        debian: "Error: Invalid max_packet_size value (10).",
+        ours: "Error: max_packet_size must be >= 20.",
+        why: "2.1.2 says what it takes",
+    },
+    Differs {
+        text: "connection a\naddress 127.0.0.1:0\n",
+        debian: "Error: Invalid port value (0).",
+        ours: "Error: Invalid bridge port value (0).",
+        why: "2.1.2 says which port",
+    },
+    Differs {
+        text: "connection a\nbridge_psk k\nbridge_cafile c\n",
+        debian: "Error: Cannot use both certificate and psk encryption in a single bridge.",
+        ours: "Error: bridge_cafile: Cannot use both certificate and psk encryption in a single bridge.",
+        why: "2.1.2 names the option",
+    },
+    Differs {
+        text: "listener\n",
+        debian: "Error: Empty listener value in configuration.",
+        ours: "Error: Empty listener port value in configuration.",
+        why: "2.1.2 reads it as a number",
     },
 ];
 

@@ -27,5 +27,5 @@ pub use password::{
 };
 pub use password_file::{PasswordFile, USER_NAME_BYTES_MAX};
 pub use psk::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, PskFile};
-pub use rules::{Acl, Client, DeliverGrant, PublishGrant, SubscribeGrant};
+pub use rules::{Acl, Asked, Because, Client, DeliverGrant, Explanation, PublishGrant, SubscribeGrant};
 pub use scram::{SCRAM_SHA_256, ScramExchange, ScramFault, prepared};

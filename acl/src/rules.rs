@@ -5,6 +5,7 @@
 //! matches allows. Only then the `pattern` lines, again `deny` before allowances. What nothing
 //! allows is refused.
 
+mod explain;
 mod parse;
 mod pattern;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use mqtt::{TopicFilter, TopicFilterBuf, TopicName, filter_matches};
 
 use crate::LineFault;
+pub use explain::{Asked, Because, Explanation};
 use pattern::Pattern;
 
 /// Who asks. The user name is the one that was verified (or taken from a certificate), not one that
@@ -68,16 +70,17 @@ struct Rules {
     warnings: Vec<LineFault>,
 }
 
+/// Each with the line that it stands in.
 #[derive(Debug, Default)]
 struct TopicRules {
-    denied: Vec<TopicFilterBuf>,
-    allowed: Vec<(Access, TopicFilterBuf)>,
+    denied: Vec<(u32, TopicFilterBuf)>,
+    allowed: Vec<(u32, Access, TopicFilterBuf)>,
 }
 
 #[derive(Debug, Default)]
 struct PatternRules {
-    denied: Vec<Pattern>,
-    allowed: Vec<(Access, Pattern)>,
+    denied: Vec<(u32, Pattern)>,
+    allowed: Vec<(u32, Access, Pattern)>,
 }
 
 /// What an allowance is for.
@@ -181,10 +184,10 @@ impl Rules {
 impl TopicRules {
     /// `None` when no line says anything about it.
     fn verdict(&self, topic: TopicName<'_>, wish: Wish) -> Option<bool> {
-        if self.denied.iter().any(|filter| filter_matches(filter.as_filter(), topic)) {
+        if self.denied.iter().any(|(_, filter)| filter_matches(filter.as_filter(), topic)) {
             return Some(false);
         }
-        let allowed = |(access, filter): &(Access, TopicFilterBuf)| {
+        let allowed = |(_, access, filter): &(u32, Access, TopicFilterBuf)| {
             access.covers(wish) && filter_matches(filter.as_filter(), topic)
         };
         self.allowed.iter().any(allowed).then_some(true)
@@ -197,10 +200,10 @@ impl PatternRules {
         if holds_wildcard(client.client_id) || client.username.is_some_and(holds_wildcard) {
             return false;
         }
-        if self.denied.iter().any(|pattern| pattern.denies(client, topic)) {
+        if self.denied.iter().any(|(_, pattern)| pattern.denies(client, topic)) {
             return false;
         }
-        self.allowed.iter().any(|(access, pattern)| access.covers(wish) && pattern.allows(client, topic))
+        self.allowed.iter().any(|(_, access, pattern)| access.covers(wish) && pattern.allows(client, topic))
     }
 }
 

@@ -1,9 +1,12 @@
 //! A broker that runs: its thread, and the handle by which the rest of the process speaks to it.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -21,14 +24,15 @@ use crate::http_api::{self, HttpAccess, HttpApi};
 use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
 use crate::lag::Lags;
-use crate::listener::{ListenerConfig, Listening, Protection};
+use crate::listener::{ListenerConfig, Listening, OpenListener, Protection};
 use crate::login::{Logins, Verified};
 use crate::out_queue::Spares;
 use crate::reactor::{Reactor, WAKE};
+use crate::refusals::Refusals;
 use crate::strangers::Strangers;
 use crate::turn::Turn;
 use crate::workers::Workers;
-use crate::{IO_THREADS_MAX, READ_BYTES, lines};
+use crate::{IO_THREADS_MAX, LOG_LINES_WAITING_MAX, READ_BYTES, lines};
 
 /// Everything that a broker is started with; read and checked before any port is bound.
 pub struct Appliance {
@@ -38,6 +42,8 @@ pub struct Appliance {
     pub settings: Settings,
     /// Who may do what.
     pub acl: Acl,
+    /// Where that is written, for messages; `None`: nowhere.
+    pub acl_file: Option<PathBuf>,
     /// Who may come in; `None`: no password file.
     pub passwords: Option<PasswordFile>,
     /// What is told over HTTP, and where; `None`: nothing.
@@ -58,22 +64,54 @@ pub struct Appliance {
     /// How long the loop naps where that lets events gather and costs nobody more: [`crate::GATHER_TIME`], or another
     /// time up to [`crate::GATHER_TIME_MAX`]; 0 for never.
     pub gather: Duration,
+    /// Told again and again that the loop goes round; `None`: nobody wants to know.
+    pub heartbeat: Option<Heartbeat>,
     /// Bytes of memory that the process uses, and the most that it ever used, for `$SYS`.
     pub heap: fn() -> (u64, u64),
+}
+
+/// Who wants to know that the loop goes round: a watchdog, which ends a process that hangs.
+pub struct Heartbeat {
+    /// How often.
+    pub every: Duration,
+    /// Called on the broker's thread, between two turns.
+    pub tell: Box<dyn FnMut() + Send>,
 }
 
 /// What was read again, to count from now on.
 pub struct Reloaded {
     /// Who may do what.
     pub acl: Acl,
+    /// Where that is written, for messages.
+    pub acl_file: Option<PathBuf>,
     /// Who may come in.
     pub passwords: Option<PasswordFile>,
-    /// Of each listener, in their order; `None`: as it was.
-    pub protections: Vec<Option<Protection>>,
+    /// What becomes of each listener, by their numbers; then those that are new.
+    pub listeners: Vec<ReloadedListener>,
     /// Who may ask over HTTP; `None`: as it was.
     pub http_access: Option<HttpAccess>,
-    /// Limits and choices, for the same listeners in the same order; `None`: as they were.
-    pub settings: Option<Settings>,
+    /// Limits and choices, for as many listeners.
+    pub settings: Settings,
+    /// mosquitto's `global_max_connections`; `None`: no limit.
+    pub connections_max: Option<u32>,
+    /// mosquitto's `connection_messages`.
+    pub connection_messages: bool,
+}
+
+/// What becomes of a listener.
+#[allow(clippy::large_enum_variant)] // there are as many as listeners, and only for a moment
+pub enum ReloadedListener {
+    /// It goes on.
+    Stays {
+        /// For who knocks from now on; `None`: as it was.
+        protection: Option<Protection>,
+        /// Connected clients at most; those that are there may stay.
+        max_connections: Option<u32>,
+    },
+    /// It is new, at a number that is free.
+    Opened(OpenListener),
+    /// Its ports are closed, and who came in there goes; or it was closed before.
+    Closed,
 }
 
 /// Why a broker could not start.
@@ -102,17 +140,27 @@ pub enum StartError {
 pub(crate) enum Command {
     Stop,
     Reload(Box<Reloaded>),
+    Protect(Vec<Option<Protection>>, Vec<Protection>),
     Verified(Verified),
     Local(mio::net::UnixStream),
     Stats(Sender<Stats>),
     Figures(http_api::Asked),
     Kept(Kept),
     Save,
+    Log(&'static str, String),
+    Describe(Sender<String>),
+}
+
+thread_local! {
+    /// The broker's thread is publishing a line of the log.
+    pub(crate) static PUBLISHES_LOG: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Speaks to a running broker from other threads.
 #[derive(Clone)]
 pub struct Handle {
+    /// Lines of the log that wait to be published.
+    lines_waiting: Arc<AtomicUsize>,
     commands: Sender<Command>,
     waker: Arc<Waker>,
     addresses: Arc<[SocketAddr]>,
@@ -194,11 +242,16 @@ impl Appliance {
                 Some(Keeper::start(store, keeping, report)?)
             }
         };
+        let lines_waiting = Arc::new(AtomicUsize::new(0));
         let protections: Vec<_> = self.listeners.iter().map(|listener| listener.protection.clone()).collect();
         let reactor = Reactor {
             workers: Workers::start(self.io_threads.min(IO_THREADS_MAX), &protections, &waker)?,
             has_more: false,
             packet_bytes_max: self.settings.max_packet_size,
+            memory_bytes_max: self.settings.memory_bytes_max,
+            memory_is_full: false,
+            lines_waiting: Arc::clone(&lines_waiting),
+            heartbeat: self.heartbeat.map(|heartbeat| (heartbeat, started)),
             connections_max: self.connections_max,
             strangers_max: self.strangers_max,
             connected: vec![0; self.listeners.len()],
@@ -217,6 +270,8 @@ impl Appliance {
                 verdicts: Vec::new(),
                 answers: Vec::new(),
                 knocks: Knocks::default(),
+                acl_file: self.acl_file,
+                refusals: Refusals::default(),
                 lags: Lags::default(),
                 stalled_time_max: self.stalled_time_max,
                 strangers: Strangers::default(),
@@ -247,7 +302,7 @@ impl Appliance {
             is_stopping: false,
         };
         let thread = std::thread::Builder::new().name("broker".to_owned()).spawn(move || reactor.run())?;
-        Ok((Handle { commands, waker, addresses, http_addresses: http_addresses.into() }, thread))
+        Ok((Handle { lines_waiting, commands, waker, addresses, http_addresses: http_addresses.into() }, thread))
     }
 }
 
@@ -269,7 +324,7 @@ fn open(keeping: &Keeping, started: Instant, core: &mut Broker) -> Result<Store,
     Ok(store)
 }
 
-fn bind(address: SocketAddr, listener: u16) -> Result<Listening, StartError> {
+pub(crate) fn bind(address: SocketAddr, listener: u16) -> Result<Listening, StartError> {
     Listening::bind(address, listener).map_err(|cause| match cause.kind() {
         io::ErrorKind::AddrInUse => StartError::Busy(address),
         _ => StartError::Listen { address, cause },
@@ -297,9 +352,33 @@ impl Handle {
         self.send(Command::Reload(Box::new(reloaded)));
     }
 
+    /// Listeners are protected so from now on, by their numbers; `None`: as before. Then those for HTTP. Who is connected
+    /// stays.
+    pub fn protect(&self, listeners: Vec<Option<Protection>>, http: Vec<Protection>) {
+        self.send(Command::Protect(listeners, http));
+    }
+
     /// Has everything written to the disk (mosquitto's SIGUSR1). What is promised only when it is there needs no asking.
     pub fn save(&self) {
         self.send(Command::Save);
+    }
+
+    /// Publishes a line of the log at `$SYS/broker/log/<severity>`. Returns at once. Past [`crate::LOG_LINES_WAITING_MAX`]
+    /// lines that wait, and while the broker is about to publish one, it does nothing: what is said of a line of the log
+    /// must not become another.
+    pub fn log(&self, severity: &'static str, line: String) {
+        if PUBLISHES_LOG.get() || self.lines_waiting.load(Relaxed) >= LOG_LINES_WAITING_MAX {
+            return;
+        }
+        self.lines_waiting.fetch_add(1, Relaxed);
+        self.send(Command::Log(severity, line));
+    }
+
+    /// The trees of subscriptions and retained messages in words (mosquitto's SIGUSR2); `None` if the broker has stopped.
+    pub fn describe(&self) -> Option<String> {
+        let (answer, text) = channel();
+        self.send(Command::Describe(answer));
+        text.recv().ok()
     }
 
     /// What the core counted; `None` if the broker has stopped.

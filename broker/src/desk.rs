@@ -4,6 +4,7 @@
 //! once per turn, in the reactor.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use broker_core::{AuthStep, ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal, StoreOp};
@@ -16,6 +17,7 @@ use crate::lag::Lags;
 use crate::login::{Asker, Logins};
 use crate::login_queue::network;
 use crate::out_queue::Spares;
+use crate::refusals::Refusals;
 use crate::scram::Answer;
 use crate::strangers::{Place, Standing, Strangers};
 use crate::{STRANGERS_BYTES_MAX, lines};
@@ -52,6 +54,9 @@ pub(crate) struct Desk {
     /// What steps of enhanced authentication came to, for the core to be told.
     pub answers: Vec<(LinkId, Answer)>,
     pub knocks: Knocks,
+    /// Where the rules are, for messages; `None`: there are none.
+    pub acl_file: Option<PathBuf>,
+    pub refusals: Refusals,
     pub lags: Lags,
     /// How long a socket may take nothing of what waits for it.
     pub stalled_time_max: Duration,
@@ -324,6 +329,11 @@ impl Outbox for Desk {
                 self.lags.drops(connection, client_id, why, self.now);
             }
             return;
+        }
+        if let Event::PublishDenied { client_id, username, topic, acl, .. } = event
+            && self.refusals.is_due(self.now, client_id, topic)
+        {
+            lines::refused(acl::Client { client_id, username }, topic, acl, self.acl_file.as_deref());
         }
         let link = match event {
             Event::Connected { link, username, .. } => {

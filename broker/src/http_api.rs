@@ -43,11 +43,12 @@ pub struct HttpListener {
 }
 
 /// What counts until files are read again.
+#[derive(Clone)]
 pub struct HttpAccess {
     /// Who may read what: a path is asked for as if it were a topic, as mosquitto does.
-    pub acl: Acl,
+    pub acl: Arc<Acl>,
     /// Whose passwords are right; `None`: nobody's are asked for.
-    pub passwords: Option<PasswordFile>,
+    pub passwords: Option<Arc<PasswordFile>>,
     /// The answer to `/api/v1/listeners`.
     pub listeners_json: String,
     /// Of each listener.
@@ -55,6 +56,7 @@ pub struct HttpAccess {
 }
 
 /// What stands before one listener.
+#[derive(Clone)]
 pub struct HttpDoor {
     /// TLS, or none.
     pub protection: Protection,
@@ -87,6 +89,15 @@ impl Shared {
 }
 
 impl Running {
+    /// The listeners are protected so from now on.
+    pub(crate) fn protect(&self, protections: Vec<Protection>) {
+        let mut access = HttpAccess::clone(&self.shared.access());
+        for (door, protection) in access.doors.iter_mut().zip(protections) {
+            door.protection = protection;
+        }
+        self.reload(access);
+    }
+
     /// Other files count from now on.
     pub(crate) fn reload(&self, access: HttpAccess) {
         *self.shared.access.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);

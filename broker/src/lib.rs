@@ -4,6 +4,7 @@
 //! Everything else (files read again, shutdown, a part of the process that wants to be a client) reaches it by [`Handle`].
 
 mod appliance;
+mod arriving;
 mod connection;
 mod desk;
 mod door;
@@ -21,6 +22,8 @@ mod login;
 mod login_queue;
 mod out_queue;
 mod reactor;
+mod refusals;
+mod reloading;
 mod scram;
 mod strangers;
 mod transport;
@@ -28,10 +31,10 @@ mod turn;
 mod websocket;
 mod workers;
 
-pub use appliance::{Appliance, Handle, Reloaded, StartError};
+pub use appliance::{Appliance, Handle, Heartbeat, Reloaded, ReloadedListener, StartError};
 pub use http_api::{HttpAccess, HttpApi, HttpDoor, HttpListener};
 pub use keeper::{Autosave, Durability, Keeping};
 pub use limits::*;
-pub use listener::{ListenerConfig, Protection};
+pub use listener::{ListenerConfig, OpenListener, Protection};
 pub use websocket::WebSocketRules;
 pub use workers::io_threads_for;

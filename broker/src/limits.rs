@@ -136,3 +136,14 @@ pub const UNKEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long a disk that is so far behind may take for one commit: then what would have to be kept is refused, and clients
 /// are read from again, for their keep-alives run on.
 pub const STORE_STALL_MAX: Duration = Duration::from_secs(2);
+
+/// Lines of the log that wait to be published at `$SYS/broker/log/…`: past it those that come are not. A line is told for
+/// what a client does, so a turn of the loop has some hundred at most.
+pub const LOG_LINES_WAITING_MAX: usize = 1_000;
+
+/// Refusals of the rules that were told lately, of all clients and topics: past it those that come are not told. Each is two
+/// numbers.
+pub const REFUSALS_REMEMBERED_MAX: usize = 10_000;
+
+/// How long the log holds its tongue about a client that is refused the same topic again.
+pub const REFUSAL_QUIET: Duration = Duration::from_secs(60);

@@ -35,16 +35,19 @@ pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
             let (p, c) = (version.level(), u8::from(*clean));
             match username {
                 Some(user) => tracing::info!(target: "notice",
+                    { fact.client_id = %client_id, fact.address = %peer, fact.username = %user },
                     "New client connected from {peer} as {client_id} (p{p}, c{c}, k{keep_alive_s}, u'{user}')."),
-                None => tracing::info!(target: "notice",
+                None => tracing::info!(target: "notice", { fact.client_id = %client_id, fact.address = %peer },
                     "New client connected from {peer} as {client_id} (p{p}, c{c}, k{keep_alive_s})."),
             }
         }
         Event::Disconnected { client_id, why: End::Farewell, .. } => {
-            tracing::info!(target: "notice", "Client {client_id} [{peer}] disconnected.");
+            tracing::info!(target: "notice", { fact.client_id = %client_id, fact.address = %peer },
+                    "Client {client_id} [{peer}] disconnected.");
         }
         Event::Disconnected { client_id, why, .. } => {
-            tracing::info!(target: "notice", "Client {client_id} [{peer}] disconnected: {why}.");
+            tracing::info!(target: "notice", { fact.client_id = %client_id, fact.address = %peer },
+                    "Client {client_id} [{peer}] disconnected: {why}.");
         }
         Event::TakenOver { client_id } => {
             tracing::info!(target: "notice", "Client {client_id} already connected, closing old connection.");
@@ -54,19 +57,40 @@ pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
                 Refusal::Anonymous | Refusal::Password => "not authorised",
                 _ => "refused",
             };
-            tracing::info!(target: "notice", "Client {client_id} [{peer}] disconnected: {words}.");
+            tracing::info!(target: "notice", { fact.client_id = %client_id, fact.address = %peer, fact.why = %why },
+                    "Client {client_id} [{peer}] disconnected: {words}.");
         }
-        Event::PublishDenied { client_id, topic, qos, payload_bytes } => tracing::debug!(target: "debug",
+        Event::PublishDenied { client_id, topic, qos, payload_bytes, .. } => tracing::debug!(target: "debug",
             "Denied PUBLISH from {client_id} (q{}, '{topic}', ... ({payload_bytes} bytes))", qos.as_u8()),
+        Event::Subscribed { client_id, qos, filter } => tracing::debug!(target: "subscribe",
+            "{client_id} {} {filter}", qos.as_u8()),
+        Event::Unsubscribed { client_id, filter } => tracing::debug!(target: "unsubscribe", "{client_id} {filter}"),
         Event::SubscribeDenied { client_id, filter } => tracing::debug!(target: "debug",
             "Denied SUBSCRIBE from {client_id} to '{filter}'"),
         Event::QueueFull { client_id } => tracing::info!(target: "notice",
             "Outgoing messages are being dropped for client {client_id}."),
         // Said by the desk, which does not say them for every message.
         Event::RetainedFull { .. } | Event::SubscriptionsFull { .. } | Event::Dropped { .. } => {}
+        Event::Command { client_id, username, command } => tracing::info!(target: "information",
+            "Broker: {client_id}/{} | {command}", username.unwrap_or("(null)")),
         Event::SessionExpired { client_id } => tracing::info!(target: "notice",
             "Expiring client {client_id} due to timeout."),
     }
+}
+
+/// The rules refuse a client a topic: which line of them, once in a while.
+pub(crate) fn refused(client: acl::Client<'_>, topic: &str, rules: &acl::Acl, file: Option<&Path>) {
+    let Ok(name) = mqtt::TopicName::new(topic) else { return };
+    let found = rules.explain(client, acl::Asked::Write(name));
+    let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+    let why = if found.is_allowed {
+        "it is a command to the broker, which takes none there".to_owned()
+    } else {
+        format!("{file}{}", found.because)
+    };
+    let who = client.username.map_or_else(String::new, |name| format!(" (user '{name}')"));
+    tracing::info!(target: "notice", { fact.client_id = %client.client_id, fact.topic = %topic },
+        "Client {}{who} may not publish to '{topic}': {why}.", client.client_id);
 }
 
 /// Retained messages take all the memory that they may.
@@ -124,6 +148,18 @@ pub(crate) fn store_is_full() {
 /// There is room again.
 pub(crate) fn store_has_room() {
     tracing::info!(target: "notice", "The store has room again: everything is taken as before.");
+}
+
+/// As much memory is used as `memory_limit` says.
+pub(crate) fn memory_is_full(bytes: u64, most: u64) {
+    tracing::warn!(target: "warning", "Warning: {bytes} bytes of memory are in use and memory_limit is {most}: QoS 1 and 2, retained \
+        messages, new subscriptions and new sessions are refused until less is. Let clients fetch what waits for them, or \
+        raise the limit.");
+}
+
+/// Less is used again.
+pub(crate) fn memory_has_room(bytes: u64) {
+    tracing::info!(target: "notice", "{bytes} bytes of memory are in use: everything is taken as before.");
 }
 
 /// The store was opened, and so many sessions, waiting and retained messages were in it.

@@ -9,6 +9,8 @@ use mio::net::TcpListener;
 use openssl::ssl::SslContext;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::StartError;
+use crate::appliance::bind;
 use crate::websocket::WebSocketRules;
 
 /// A listener as configured.
@@ -20,6 +22,24 @@ pub struct ListenerConfig {
     pub max_connections: Option<u32>,
     /// What stands between the port and MQTT.
     pub protection: Protection,
+}
+
+/// A listener whose ports are open, and that nobody looks after yet.
+pub struct OpenListener {
+    pub(crate) config: ListenerConfig,
+    pub(crate) sockets: Vec<Listening>,
+}
+
+impl ListenerConfig {
+    /// Opens its ports.
+    ///
+    /// # Errors
+    /// The first port that cannot be had.
+    pub fn open(self) -> Result<OpenListener, StartError> {
+        // Its number is given when it is taken over.
+        let sockets = self.addresses.iter().map(|address| bind(*address, 0)).collect::<Result<_, _>>()?;
+        Ok(OpenListener { config: self, sockets })
+    }
 }
 
 /// What stands between a port and MQTT. With neither certificates nor keys there is no TLS; with both, each client gets what

@@ -2,14 +2,16 @@
 //! it all, so a turn costs one wait, one read per speaking connection and one write per connection spoken to.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use broker_core::{Broker, Door, LinkId, Trust};
-use mio::{Events, Interest, Poll, Token};
+use broker_core::{Broker, LinkId, Trust};
+use mio::{Events, Poll, Token};
 
-use crate::appliance::Command;
-use crate::connection::{Connection, Stage};
+use crate::appliance::{Command, Heartbeat, PUBLISHES_LOG};
+use crate::connection::Stage;
 use crate::desk::Desk;
 use crate::gather::Gather;
 use crate::handshakes::Handshakes;
@@ -18,8 +20,8 @@ use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
 use crate::transport::{Progress, Transport};
 use crate::turn::Turn;
-use crate::workers::{DoorPlate, Workers};
-use crate::{ACCEPT_REST, ACCEPTS_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, LAG_LOOK, LINGER_TIME_MAX, lines};
+use crate::workers::Workers;
+use crate::{HANDSHAKES_PER_TURN_MAX, LAG_LOOK, LINGER_TIME_MAX, lines};
 
 /// Wakes the loop for a command.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -47,6 +49,12 @@ pub(crate) struct Reactor {
     pub http: Option<http_api::Running>,
     pub started: Instant,
     pub packet_bytes_max: u32,
+    /// As `memory_limit` says, and whether as much is in use.
+    pub memory_bytes_max: Option<u64>,
+    pub memory_is_full: bool,
+    pub lines_waiting: Arc<AtomicUsize>,
+    /// Who is told that the loop goes round, and when next.
+    pub heartbeat: Option<(Heartbeat, Instant)>,
     pub scratch: Vec<u8>,
     /// Connections whose sockets may hold more than was read.
     pub again: Vec<u32>,
@@ -104,6 +112,7 @@ impl Reactor {
             self.has_more = self.hear_workers()?;
             self.go_on(again);
             self.finish_turn();
+            self.beat();
             self.workers.wake();
             // Farewells leave first; those who do not take them have `LINGER_TIME_MAX`.
             if self.is_stopping && self.desk.connections.is_empty() {
@@ -112,6 +121,16 @@ impl Reactor {
                 }
                 return self.workers.stop();
             }
+        }
+    }
+
+    /// Tells who wants to know that the loop goes round.
+    fn beat(&mut self) {
+        if let Some((heartbeat, next)) = &mut self.heartbeat
+            && *next <= self.desk.now
+        {
+            *next = self.desk.now + heartbeat.every;
+            (heartbeat.tell)();
         }
     }
 
@@ -135,8 +154,9 @@ impl Reactor {
         let rest = self.sockets.iter().filter_map(|s| s.rests_until).min().map(|at| at.saturating_duration_since(now));
         let lag = self.desk.lags.looks_at(now, self.lag_look()).map(|at| at.saturating_duration_since(now));
         let store = self.desk.keeper.as_ref().and_then(Keeper::looks_at).map(|at| at.saturating_duration_since(now));
+        let beat = self.heartbeat.as_ref().map(|(_, next)| next.saturating_duration_since(now));
         // A millisecond more: the core counts whole ones, and a deadline must be past when we look.
-        [core, linger, rest, lag, store].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
+        [core, linger, rest, lag, store, beat].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
     }
 
     fn core_time(&self, now: Instant) -> broker_core::Instant {
@@ -169,34 +189,10 @@ impl Reactor {
                         }
                     }
                 }
-                Command::Local(_) if self.is_stopping => {}
+                Command::Local(_) | Command::Reload(_) if self.is_stopping => {}
                 Command::Local(stream) => self.take_in(Transport::Local(stream), None, 0, Trust::Ours),
-                Command::Reload(loaded) => {
-                    self.core.set_acl(loaded.acl, &mut self.desk);
-                    for (link, user) in self.desk.logins.set_file(loaded.passwords) {
-                        tracing::info!(target: "notice",
-                            "User '{user}' is no longer in the password file, or has another password: a connection is closed.");
-                        let now = self.now();
-                        self.core.dismiss(now, link, &mut self.desk);
-                    }
-                    for (listener, protection) in self.listeners.iter_mut().zip(loaded.protections) {
-                        // A handshake that is under way goes on with what it began with.
-                        if let Some(protection) = protection {
-                            listener.protection = protection;
-                        }
-                    }
-                    self.workers.protect(self.listeners.iter().map(|listener| listener.protection.clone()));
-                    if let (Some(http), Some(access)) = (&self.http, loaded.http_access) {
-                        http.reload(access);
-                    }
-                    if let Some(settings) = loaded.settings {
-                        self.packet_bytes_max = settings.max_packet_size;
-                        let now = self.now();
-                        self.core.set_settings(now, settings, &mut self.desk);
-                    }
-                    tracing::info!(target: "information",
-                        "Reloaded: passwords, rules, keys and certificates are those of the files now.");
-                }
+                Command::Reload(loaded) => self.reload(*loaded),
+                Command::Protect(listeners, http) => self.protect(listeners, http),
                 Command::Kept(kept) => self.desk.hear(kept),
                 Command::Save => {
                     if let Some(keeper) = &mut self.desk.keeper {
@@ -206,6 +202,16 @@ impl Reactor {
                 Command::Figures(answer) => {
                     let now = self.now();
                     let _ = answer.send(self.core.systree(now, &self.desk));
+                }
+                Command::Log(severity, line) => {
+                    self.lines_waiting.fetch_sub(1, Relaxed);
+                    let now = self.now();
+                    PUBLISHES_LOG.set(true);
+                    self.core.say_log(now, severity, &line, &mut self.desk);
+                    PUBLISHES_LOG.set(false);
+                }
+                Command::Describe(answer) => {
+                    let _ = answer.send(self.core.describe());
                 }
                 Command::Stats(answer) => {
                     let _ = answer.send(self.core.stats());
@@ -222,101 +228,6 @@ impl Reactor {
         // What came while the password was verified lies here; what is still in the socket gave its event already.
         connection.is_cut = !connection.unfinished.is_empty();
         self.again.push(link.0);
-    }
-
-    // ---- connections begin
-
-    fn accept(&mut self, at: usize) {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Some(socket) = self.sockets.get_mut(at) else { return }; // none: the broker stops
-            socket.has_more = false;
-            match socket.socket.accept() {
-                Ok((stream, peer)) => {
-                    let (listener, port) = (socket.listener, socket.port);
-                    let config = &self.listeners[usize::from(listener)];
-                    let is_full =
-                        config.max_connections.is_some_and(|most| self.connected[usize::from(listener)] >= most);
-                    let is_all_full =
-                        self.connections_max.is_some_and(|most| self.connected.iter().sum::<u32>() >= most);
-                    if is_full || is_all_full {
-                        self.desk.knocks.tell(self.desk.now, peer.ip(), listener, "full").inspect(|_| {
-                            tracing::info!(target: "notice",
-                                "Client connection from {} denied: max_connections exceeded.", peer.ip());
-                        });
-                        continue;
-                    }
-                    if self.desk.tells_connections {
-                        lines::new_connection(peer, port);
-                    }
-                    self.take_in(Transport::Plain(stream), Some(peer), listener, Trust::Stranger);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The client went away while it waited.
-                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
-                }
-                Err(error) => {
-                    socket.rests_until = Some(self.desk.now + ACCEPT_REST);
-                    let port = socket.port;
-                    self.desk.say_seldom("accept", |_| {
-                        tracing::error!(target: "error", "Error: Unable to accept new connection on port {port}: \
-                            {error}. If this goes on, raise the limit of open files (LimitNOFILE, ulimit -n).");
-                    });
-                    return;
-                }
-            }
-        }
-        self.sockets[at].has_more = true;
-    }
-
-    fn take_in(&mut self, transport: Transport, peer: Option<std::net::SocketAddr>, listener: u16, trust: Trust) {
-        self.generation = self.generation.wrapping_add(1);
-        let protection = &self.listeners[usize::from(listener)].protection;
-        let is_plain = trust == Trust::Ours || protection.is_plain();
-        let entry = self.desk.connections.vacant_entry();
-        let at = entry.key();
-        let transport = match transport {
-            Transport::Plain(stream) if !self.workers.is_inline() => {
-                let place = (at as u32, self.generation);
-                let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
-                let door = DoorPlate { listener, port, is_plain, is_bare: is_plain && protection.websocket.is_none() };
-                Transport::Remote(Box::new(self.workers.take_on(place, stream, door)))
-            }
-            local @ Transport::Local(_) => local,
-            other => {
-                let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
-                protection.dressed(other, port)
-            }
-        };
-        // The worker looks at the door.
-        let is_plain = is_plain || matches!(transport, Transport::Remote(_));
-        let stage = if is_plain { Stage::Stranger } else { Stage::Knocking };
-        let connection = entry.insert(Connection::new(transport, peer, listener, stage, self.generation));
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = connection.transport.register(self.poll.registry(), Token(at), interest) {
-            tracing::error!(target: "error", "Error: Unable to wait for a new connection: {error}.");
-            self.desk.connections.remove(at);
-            return;
-        }
-        self.desk.sockets_opened += 1;
-        self.connected[usize::from(listener)] += u32::from(peer.is_some());
-        let (now, at) = (self.now(), at as u32);
-        self.core.open(now, LinkId(at), Door { listener, trust });
-        if peer.is_some() {
-            self.desk.greet((at, self.generation));
-            self.make_room();
-        }
-    }
-
-    /// Sends the oldest stranger away when there are too many.
-    fn make_room(&mut self) {
-        while self.desk.strangers.count > self.strangers_max {
-            let Some(oldest) = self.desk.oldest_stranger() else { return };
-            self.desk.say_seldom("strangers", |more| {
-                tracing::warn!(target: "warning", "Warning: more than {} connections have not logged in: the oldest are \
-                    closed ({more} were since this was said last).", self.strangers_max);
-            });
-            self.lost(oldest);
-        }
     }
 
     // ---- the end of a turn
@@ -371,8 +282,30 @@ impl Reactor {
         }
     }
 
+    /// Says so to the core when as much memory is in use as may be; and when it is a sixteenth less again, so that it does
+    /// not change its mind with every message.
+    fn watch_memory(&mut self) {
+        let Some(most) = self.memory_bytes_max else {
+            if std::mem::take(&mut self.memory_is_full) {
+                self.core.set_memory_full(false);
+            }
+            return;
+        };
+        let (bytes, _) = (self.desk.heap)();
+        if !self.memory_is_full && bytes > most {
+            lines::memory_is_full(bytes, most);
+        } else if self.memory_is_full && bytes < most - most / 16 {
+            lines::memory_has_room(bytes);
+        } else {
+            return;
+        }
+        self.memory_is_full = !self.memory_is_full;
+        self.core.set_memory_full(self.memory_is_full);
+    }
+
     /// Commits, writes and closes.
     fn finish_turn(&mut self) {
+        self.watch_memory();
         if let Some(keeper) = &self.desk.keeper {
             self.core.set_store_full(keeper.refuses(self.desk.now));
             if !keeper.slows(self.desk.now) {

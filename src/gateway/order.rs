@@ -9,6 +9,8 @@ use gateway_core::scan::{Phys, ScanMode, ScanTiming};
 use radio::RadioSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::privileges::Other;
+
 /// Adapters, mode and so on, as in [`RadioSettings`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,12 +25,12 @@ pub(crate) struct Order {
     silence_ms: u64,
     may_reset: bool,
     state: Option<PathBuf>,
-    /// The user to become; `None`: stay who we are.
-    pub user: Option<String>,
+    /// Whom to become; `None`: stay who we are.
+    pub other: Option<Other>,
 }
 
 impl Order {
-    pub(crate) fn new(plan: &RadioPlan, state: Option<PathBuf>, user: Option<String>) -> Self {
+    pub(crate) fn new(plan: &RadioPlan, state: Option<PathBuf>, other: Option<Other>) -> Self {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Self {
             adapters: plan.adapters.iter().map(MacAddress::to_string).collect(),
@@ -38,7 +40,7 @@ impl Order {
             silence_ms: micros(plan.silence) / 1000,
             may_reset: plan.may_reset,
             state,
-            user,
+            other,
         }
     }
 
@@ -83,9 +85,9 @@ mod tests {
             silence: Duration::from_secs(7),
             may_reset: false,
         };
-        let order = Order::new(&plan, Some("/run/nightjar".into()), Some("nightjar".to_owned()));
+        let order = Order::new(&plan, Some("/run/nightjar".into()), Some(Other::Named("nightjar".to_owned())));
         let told: Order = serde_json::from_str(&serde_json::to_string(&order).expect("JSON")).expect("an order");
-        assert_eq!((&told, told.user.as_deref()), (&order, Some("nightjar")));
+        assert_eq!(told, order);
         let settings = told.settings().expect("settings");
         let RadioSettings { adapters, mode, timing, phys, silence, may_reset, state } = settings;
         assert_eq!((adapters, mode, timing, phys), (plan.adapters, plan.mode, plan.timing, plan.phys));

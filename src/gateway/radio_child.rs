@@ -21,7 +21,8 @@ use radio::RadioSettings;
 use super::fork;
 use super::lives::{self, ERROR, WARNING};
 use super::order::Order;
-use crate::{capabilities, privileges};
+use crate::capabilities;
+use crate::privileges::Other;
 
 /// From one failed life to the next: what fails for a reason that it can name (no capability, no Bluetooth) may take a
 /// person to mend.
@@ -65,7 +66,7 @@ fn control() -> BorrowedFd<'static> {
 fn run(order: &str) -> Result<(), String> {
     let order: Order = serde_json::from_str(order).map_err(|error| error.to_string())?;
     let settings = order.settings()?;
-    give_up_the_rest(order.user.as_deref())?;
+    give_up_the_rest(order.other.as_ref())?;
     let signals = signals().map_err(|error| format!("signals: {error}"))?;
     let mut pauses = Pauses::default();
     loop {
@@ -104,13 +105,12 @@ impl Pauses {
 }
 
 /// Becomes the user, and keeps two capabilities.
-fn give_up_the_rest(user: Option<&str>) -> Result<(), String> {
+fn give_up_the_rest(other: Option<&Other>) -> Result<(), String> {
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     capabilities::never_more().map_err(failed("giving up privileges"))?;
-    if let Some(name) = user {
-        let user = privileges::find(name)?.ok_or_else(|| format!("there is no user '{name}'"))?;
+    if let Some(other) = other {
         capabilities::keep_over_change_of_user().map_err(failed("keeping capabilities"))?;
-        privileges::become_user(&user).map_err(failed("becoming another user"))?;
+        other.carry_out()?;
     }
     capabilities::keep_only(capabilities::OF_RADIO).map_err(failed("giving up capabilities"))
 }

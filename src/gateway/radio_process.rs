@@ -20,6 +20,7 @@ use super::lives::{self, ERROR, Told};
 use super::order::Order;
 use super::state_folder::state_folder;
 use crate::capabilities;
+use crate::privileges::Other;
 
 /// Longer than the radio process gives its radio.
 const END_TIME_MAX: Duration = Duration::from_secs(8);
@@ -34,11 +35,12 @@ pub(crate) struct RadioProcess {
 }
 
 impl RadioProcess {
-    /// Starts it; it becomes `user`, if we are root. To be called while there is one thread and capabilities are not given
+    /// Starts it; it becomes `other`, if we are root. To be called while there is one thread and capabilities are not given
     /// up yet.
-    pub(crate) fn start(plan: &RadioPlan, user: Option<&User>) -> io::Result<Self> {
+    pub(crate) fn start(plan: &RadioPlan, other: Option<Other>) -> io::Result<Self> {
         let (control, theirs) = lives::pair()?;
-        let order = Order::new(plan, state_folder(user), user.map(|user| user.name.clone()));
+        let user = other.as_ref().and_then(Other::user);
+        let order = Order::new(plan, state_folder(user.as_ref()), other);
         let order = serde_json::to_string(&order).map_err(io::Error::other)?;
         // Where they cannot be handed on, the radio process says which it misses.
         let _ = capabilities::hand_on_to_children();

@@ -1,9 +1,13 @@
 //! From `protocol http_api` to what the broker's HTTP thread is given: where, behind what, and who may ask.
 
-use broker::{HttpAccess, HttpApi, HttpDoor, HttpListener};
-use broker_conf::{Listener, Protocol, Settings};
+use std::sync::Arc;
 
-use super::{Rules, SetupError, addresses, cannot_open, doors, path_of, protection, rules};
+use broker::{HttpAccess, HttpApi, HttpDoor, HttpListener};
+use broker_conf::{Listener, Settings};
+
+use super::protection::protection;
+use super::reload::{doors, place};
+use super::{Rules, SetupError, addresses, cannot_open, listener_info, path_of, rules};
 
 /// Where HTTP is spoken, if it is.
 pub(super) fn api(settings: &Settings, errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Option<HttpApi> {
@@ -43,21 +47,17 @@ pub(super) fn access(
         allow_anonymous: listener.allow_anonymous,
     };
     let doors = settings.http_listeners.iter().map(door).collect();
+    let (acl, passwords) = (Arc::new(acl), passwords.map(Arc::new));
     Some(HttpAccess { acl, passwords, listeners_json: listeners_json(settings), doors })
 }
 
 /// As mosquitto answers `/api/v1/listeners`.
 fn listeners_json(settings: &Settings) -> String {
-    let facts = settings.listeners.iter().chain(&settings.http_listeners).map(|listener| {
+    let facts = all(settings).map(|listener| {
         let mtls = listener.certificates.as_ref().is_some_and(|certificates| certificates.require_certificate);
-        let protocol = match listener.protocol {
-            Protocol::Mqtt => "mqtt",
-            Protocol::WebSockets => "websockets",
-            Protocol::HttpApi => "httpapi",
-        };
         serde_json::json!({
             "port": listener.port,
-            "protocol": protocol,
+            "protocol": listener_info(listener).protocol,
             "tls": listener.certificates.is_some(),
             "mtls": mtls,
             "allow_anonymous": listener.allow_anonymous,
@@ -66,11 +66,27 @@ fn listeners_json(settings: &Settings) -> String {
     serde_json::json!({ "listeners": facts.collect::<Vec<_>>() }).to_string()
 }
 
+/// Those for MQTT and those for HTTP.
+pub(super) fn all(settings: &Settings) -> impl Iterator<Item = &Listener> {
+    settings.listeners.iter().chain(&settings.http_listeners)
+}
+
 /// Whether HTTP is spoken at the same listeners, with the same files.
 pub(super) fn are_same(before: &Settings, now: &Settings) -> bool {
-    let of = |settings: &Settings| -> Vec<_> {
-        let listeners = settings.http_listeners.iter();
-        listeners.map(|one| (one.port, one.address.clone(), doors(one), path_of(one.http_dir.as_ref()))).collect()
+    before.http_listeners.len() == now.http_listeners.len()
+        && before.http_listeners.iter().zip(&now.http_listeners).all(|(before, now)| is_same(before, now))
+}
+
+fn is_same(one: &Listener, other: &Listener) -> bool {
+    let of = |one: &Listener| (doors(one), path_of(one.http_dir.as_ref()));
+    place(one) == place(other) && of(one) == of(other)
+}
+
+/// The listeners for HTTP after a reload: those that are open, each as it is written now if it stays what it is.
+pub(crate) fn in_force(running: &Settings, read: &Settings) -> Vec<Listener> {
+    let now = |before: &Listener| {
+        let now = read.http_listeners.iter().find(|now| is_same(before, now));
+        now.unwrap_or(before).clone()
     };
-    of(before) == of(now)
+    running.http_listeners.iter().map(now).collect()
 }

@@ -99,12 +99,17 @@ impl Appliance {
 
     /// With more arguments.
     pub(crate) fn start_with(conf: &str, folder: Folder, arguments: &[&str]) -> Self {
+        Self::start_in(conf, folder, arguments, &[])
+    }
+
+    /// And with these environment variables.
+    pub(crate) fn start_in(conf: &str, folder: Folder, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut folder = Some(folder);
         // Another process may take a port between our choosing it and the program's binding it.
         for _ in 0..5 {
             let port = free_port();
             let this = folder.take().expect("given back by every failed try");
-            match Self::try_start(conf, this, port, arguments) {
+            match Self::try_start(conf, this, port, arguments, environment) {
                 Ok(appliance) => return appliance,
                 Err((given_back, log)) => {
                     assert!(log.contains("in use"), "it did not start:\n{log}");
@@ -115,10 +120,16 @@ impl Appliance {
         panic!("no free port in five tries");
     }
 
-    fn try_start(conf: &str, folder: Folder, port: u16, arguments: &[&str]) -> Result<Self, (Folder, String)> {
+    fn try_start(
+        conf: &str,
+        folder: Folder,
+        port: u16,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, (Folder, String)> {
         let path = folder.write("mosquitto.conf", filled(conf, &folder, port));
         let mut command = Command::new(NIGHTJAR);
-        command.arg("run").arg("-c").arg(path).args(arguments);
+        command.arg("run").arg("-c").arg(path).args(arguments).envs(environment.iter().copied());
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
         let log = Lines::of(child.stderr.take().expect("standard error is piped"));

@@ -100,11 +100,12 @@ impl Reader {
                 ),
             );
         }
+        let at = line.number;
         let own = self.own_rules();
         match (verb, filter) {
             (_, None) => {}
-            (Verb::Deny, Some(filter)) => own.denied.push(filter),
-            (Verb::Allow(access), Some(filter)) => own.allowed.push((access, filter)),
+            (Verb::Deny, Some(filter)) => own.denied.push((at, filter)),
+            (Verb::Allow(access), Some(filter)) => own.allowed.push((at, access, filter)),
         }
         Ok(())
     }
@@ -119,8 +120,8 @@ impl Reader {
         }
         match (verb, filter) {
             (_, None) => {}
-            (Verb::Deny, Some(_)) => self.rules.patterns.denied.push(pattern),
-            (Verb::Allow(access), Some(_)) => self.rules.patterns.allowed.push((access, pattern)),
+            (Verb::Deny, Some(_)) => self.rules.patterns.denied.push((line.number, pattern)),
+            (Verb::Allow(access), Some(_)) => self.rules.patterns.allowed.push((line.number, access, pattern)),
         }
         Ok(())
     }

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::bridge::BridgeDraft;
 use crate::fault::{Level, Warning};
 use crate::log::LogTypes;
+use crate::plugin::PluginDraft;
 use crate::{Fault, Located, Place, Protocol, ProtocolVersions, SocketDomain, TlsVersion};
 
 /// A value, if its line was there.
@@ -66,6 +68,12 @@ pub(crate) struct Draft {
     pub(crate) listeners: Vec<ListenerDraft>,
     /// The latest `listener` of the file being read.
     pub(crate) current: Option<usize>,
+    pub(crate) bridges: Vec<BridgeDraft>,
+    /// The latest `connection` of the file being read.
+    pub(crate) current_bridge: Option<usize>,
+    pub(crate) plugins: Vec<PluginDraft>,
+    /// A plugin was named in the file being read.
+    pub(crate) has_plugin: bool,
     /// Values of the command line take the place of those in the files.
     pub(crate) overriding: bool,
     /// The line being read.
@@ -83,6 +91,7 @@ pub(crate) struct Global {
     pub(crate) pid_file: Written<String>,
     pub(crate) log_dest: LogDestinations,
     pub(crate) log_types: Option<LogTypes>,
+    pub(crate) log_facility: Written<i64>,
     pub(crate) log_timestamp: Written<bool>,
     pub(crate) log_timestamp_format: Written<String>,
     pub(crate) connection_messages: Written<bool>,
@@ -108,6 +117,11 @@ pub(crate) struct Global {
     pub(crate) set_tcp_nodelay: Written<bool>,
     pub(crate) sys_interval: Written<i64>,
     pub(crate) upgrade_outgoing_qos: Written<bool>,
+    pub(crate) max_clients: Written<i64>,
+    pub(crate) memory_limit: Written<i64>,
+    pub(crate) retain_expiry_interval: Written<i64>,
+    pub(crate) clientid_prefixes: Written<String>,
+    pub(crate) enable_control_api: Written<bool>,
 }
 
 #[derive(Default)]
@@ -115,6 +129,10 @@ pub(crate) struct LogDestinations {
     pub(crate) given: bool,
     pub(crate) stderr: bool,
     pub(crate) stdout: bool,
+    pub(crate) json: bool,
+    pub(crate) syslog: bool,
+    pub(crate) journal: bool,
+    pub(crate) topic: bool,
     pub(crate) file: Written<String>,
 }
 
@@ -185,6 +203,24 @@ impl Draft {
         self.current.is_some() || self.default_listener.is_some()
     }
 
+    /// The bridge that the line being read belongs to; where there is none the line was refused before.
+    pub(crate) fn bridge(&mut self) -> &mut BridgeDraft {
+        let at = self.current_bridge.unwrap_or(self.bridges.len());
+        if at >= self.bridges.len() {
+            self.bridges.push(BridgeDraft { is_broken: true, ..BridgeDraft::default() });
+        }
+        let last = self.bridges.len() - 1;
+        &mut self.bridges[at.min(last)]
+    }
+
+    /// `value`, or `least` with a notice that says so.
+    pub(crate) fn raised(&mut self, value: i64, least: i64, notice: &str) -> i64 {
+        if value < least {
+            self.warn(Level::Notice, notice);
+        }
+        value.max(least)
+    }
+
     pub(crate) fn security(&mut self) -> &mut Security {
         if self.is_per_listener() { &mut self.listener().security } else { &mut self.security }
     }
@@ -228,6 +264,7 @@ impl Draft {
     /// Whether no security option was given yet, here or on any listener.
     pub(crate) fn security_is_untouched(&self) -> bool {
         self.security.is_untouched()
+            && self.plugins.is_empty()
             && self.default_listener.iter().chain(&self.listeners).all(|listener| listener.security.is_untouched())
     }
 }

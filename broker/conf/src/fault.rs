@@ -24,10 +24,10 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// What the process ends with: 1 when a file cannot be opened, 3 when a line is wrong.
+    /// What the process ends with: 1 when a file cannot be opened or includes others where it may not, 3 when a line is wrong.
     pub fn exit_status(&self) -> u8 {
         match *self.fault {
-            Fault::FileUnreadable { .. } | Fault::FileIsDirectory { .. } => 1,
+            Fault::FileUnreadable { .. } | Fault::FileIsDirectory { .. } | Fault::IncludeWithin => 1,
             _ => 3,
         }
     }
@@ -121,6 +121,21 @@ pub enum Fault {
         /// The option.
         name: String,
     },
+    /// A bridge's option before any `connection`.
+    #[error("Error: The '{name}' option requires a bridge to be defined first.")]
+    NeedsBridge {
+        /// The option.
+        name: String,
+    },
+    /// A plugin's option before any plugin.
+    #[error("Error: The '{name}' option requires plugin/global_plugin/plugin_load to be defined first.")]
+    NeedsPlugin {
+        /// The option.
+        name: String,
+    },
+    /// `include_dir` in a file that was itself included.
+    #[error("Error: The include_dir option is only valid in the main configuration file.")]
+    IncludeWithin,
     /// Bytes of an option that are not UTF-8.
     #[error("Error: Malformed UTF-8 in configuration.")]
     NotUtf8 {
@@ -183,6 +198,9 @@ impl Fault {
             Self::Invalid { takes, .. } | Self::OutOfRange { takes, .. } => Some(format!("It takes {takes}.")),
             Self::NotANumber { takes, value, .. } => Some(format!("It takes {takes}, not '{value}'.")),
             Self::NeedsListener { .. } => Some("Put it below the listener it is for.".to_owned()),
+            Self::NeedsBridge { .. } => Some("Put it below the 'connection' it is for.".to_owned()),
+            Self::NeedsPlugin { .. } => Some("Put it below the plugin it is for.".to_owned()),
+            Self::IncludeWithin => Some("Move the line to the main file.".to_owned()),
             Self::NotUtf8 { byte } => Some(format!("Byte {byte} of the line is not UTF-8; save the file as UTF-8.")),
             Self::PerListenerTooLate => Some("Move it to the top of the file.".to_owned()),
             Self::FileUnreadable { cause, .. } | Self::DirUnreadable { cause, .. } => {

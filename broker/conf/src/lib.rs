@@ -8,6 +8,7 @@
 //! password either: that a path was written is not that it can be read.
 #![forbid(unsafe_code)]
 
+mod bridge;
 mod draft;
 mod fault;
 mod files;
@@ -16,6 +17,7 @@ mod log;
 mod manual;
 mod overrides;
 mod place;
+mod plugin;
 mod read;
 mod settings;
 mod settle;

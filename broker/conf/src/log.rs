@@ -11,6 +11,16 @@ pub struct LogSettings {
     pub to_stderr: bool,
     /// Log to standard output.
     pub to_stdout: bool,
+    /// Log to standard output, a JSON object a line.
+    pub to_json: bool,
+    /// Log to syslog.
+    pub to_syslog: bool,
+    /// Log to the journal of systemd.
+    pub to_journal: bool,
+    /// Publish the log at `$SYS/broker/log/…`.
+    pub to_topic: bool,
+    /// syslog's `local0` to `local7`; `None`: `daemon`.
+    pub facility: Option<u8>,
     /// Log to this file, appending.
     pub to_file: Option<Located<PathBuf>>,
     /// Which messages.

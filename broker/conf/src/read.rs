@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::draft::Draft;
-use crate::fault::{Level, shown};
+use crate::fault::shown;
 use crate::lines;
 use crate::take::take;
 use crate::{ConfigError, Fault, Files, Overrides, Place, Settings, settle};
@@ -97,6 +97,8 @@ impl<'a> Reader<'a> {
         let file: Arc<Path> = path.into();
         // Each file starts anew: its options do not speak of a listener in another file.
         let outer = self.draft.current.take();
+        let outer_bridge = self.draft.current_bridge.take();
+        let had_plugin = std::mem::take(&mut self.draft.has_plugin);
         for (number, line) in lines::lines(&text) {
             if self.is_full() {
                 break;
@@ -105,6 +107,8 @@ impl<'a> Reader<'a> {
         }
         if included_at.is_some() {
             self.draft.current = outer;
+            self.draft.current_bridge = outer_bridge;
+            self.draft.has_plugin = had_plugin;
         }
     }
 
@@ -132,10 +136,7 @@ impl<'a> Reader<'a> {
         }
         if let Some(dir) = self.draft.include_dir.take() {
             if within.included_at.is_some() {
-                self.draft.warn(
-                    Level::Warning,
-                    "Warning: 'include_dir' is read in the main file only; this one is passed over.",
-                );
+                self.fail(Some(place), within.included_at, Fault::IncludeWithin);
             } else {
                 self.include(Path::new(&dir), place);
             }
@@ -228,11 +229,16 @@ mod tests {
     }
 
     #[test]
-    fn an_include_within_an_included_file_is_passed_over_with_a_warning() {
+    fn an_include_within_an_included_file_is_refused_with_status_1() {
         let mut files = InMemory::one(MAIN, "include_dir d\n").with("d/x.conf", "include_dir d\n");
-        let settings = parse(Some(Path::new(MAIN)), &mut files, &Overrides::default()).expect("good");
-        let told: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
-        assert!(told[0].starts_with("d/x.conf:1: Warning: 'include_dir' is read in the main file only"), "{told:?}");
+        let error = parse(Some(Path::new(MAIN)), &mut files, &Overrides::default()).expect_err("refused");
+        let told = error.to_string();
+        assert!(
+            told.starts_with("Error: The include_dir option is only valid in the main configuration file."),
+            "{told}"
+        );
+        assert!(told.ends_with("Error found at d/x.conf:1.\nError found at m.conf:1."), "{told}");
+        assert_eq!(error.exit_status(), 1);
     }
 
     #[test]

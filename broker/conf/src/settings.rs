@@ -63,6 +63,17 @@ pub struct Settings {
     /// Deliver at the subscription's QoS even if it is higher than the message's.
     pub upgrade_outgoing_qos: bool,
 
+    /// Sessions, their clients connected or not; `None`: no limit.
+    pub global_max_clients: Option<u32>,
+    /// Bytes of memory of the process; `None`: no limit.
+    pub memory_limit: Option<u64>,
+    /// Seconds between two looks for expired retained messages; `None`: never.
+    pub retain_expiry_s: Option<u64>,
+    /// Client Identifiers must begin like this.
+    pub clientid_prefixes: Option<String>,
+    /// Whether `$CONTROL/broker/v1` is answered.
+    pub enable_control_api: bool,
+
     /// Every file that was read, the main file first.
     pub files: Vec<PathBuf>,
     /// To be said at every start.

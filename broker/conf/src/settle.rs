@@ -4,9 +4,11 @@ mod web;
 
 use std::path::PathBuf;
 
+use crate::bridge;
 use crate::draft::{Draft, Global, ListenerDraft, Security};
 use crate::fault::{Level, Warning};
 use crate::log::{LogSettings, LogTypes};
+use crate::plugin;
 use crate::{
     Certificates, ConfigError, Fault, Listener, Located, Overrides, Persistence, Protocol, ProtocolVersions, Psk,
     Settings,
@@ -20,12 +22,14 @@ const HTTP_PORT_LOCAL: u16 = 9883;
 
 /// Bytes.
 const PACKET_BUFFER_SIZE_DEFAULT: u16 = 4_096;
+/// mosquitto's words.
+const BOTH_FILES: &str = "Both certfile and keyfile must be provided to enable a TLS listener.";
 
 const ALL_VERSIONS: ProtocolVersions = ProtocolVersions { v31: true, v311: true, v5: true };
 
 /// The settings, good only if there are no errors, and the errors.
 pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -> (Settings, Vec<ConfigError>) {
-    let Draft { global, security, default_listener, listeners, mut warnings, .. } = draft;
+    let Draft { global, security, default_listener, listeners, bridges, plugins, mut warnings, .. } = draft;
     let written: Vec<ListenerDraft> =
         default_listener.into_iter().chain(listeners).filter(|listener| !listener.is_broken).collect();
     let local_only = written.is_empty();
@@ -50,6 +54,8 @@ pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -
     let (http_listeners, listeners): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|listener| listener.protocol == Protocol::HttpApi);
     settling.no_mqtt(&listeners, &http_listeners);
+    settling.errors.extend(bridge::check(&bridges));
+    settling.errors.extend(plugin::check(&plugins));
     if local_only {
         warnings.extend(local_only_notes());
     }
@@ -91,6 +97,16 @@ fn settings(
         set_tcp_nodelay: global.set_tcp_nodelay.or(false),
         sys_interval_s: global.sys_interval.number(10),
         upgrade_outgoing_qos: global.upgrade_outgoing_qos.or(false),
+        // As mosquitto: 0 is no limit, too.
+        global_max_clients: global.max_clients.limit().filter(|most| *most > 0),
+        memory_limit: global
+            .memory_limit
+            .get()
+            .and_then(|most| u64::try_from(most.value).ok())
+            .filter(|most| *most > 0),
+        retain_expiry_s: global.retain_expiry_interval.get().map(|minutes| minutes.value.unsigned_abs() * 60),
+        clientid_prefixes: global.clientid_prefixes.get().map(|prefix| prefix.value.clone()),
+        enable_control_api: global.enable_control_api.or(false),
         files,
         warnings,
     }
@@ -121,6 +137,11 @@ fn log_settings(global: &Global, overrides: &Overrides) -> LogSettings {
     LogSettings {
         to_stderr: dest.stderr || !dest.given,
         to_stdout: dest.stdout,
+        to_json: dest.json,
+        to_syslog: dest.syslog,
+        to_journal: dest.journal,
+        to_topic: dest.topic,
+        facility: global.log_facility.get().and_then(|local| u8::try_from(local.value).ok()),
         to_file: dest.file.path(),
         types,
         timestamp: global.log_timestamp.or(true),
@@ -196,11 +217,11 @@ impl Settling {
         let (certfile, keyfile) = match (written.certfile.get(), written.keyfile.get()) {
             (Some(certfile), Some(keyfile)) => (certfile.clone(), keyfile.clone()),
             (Some(alone), None) => {
-                self.fail(alone, "'certfile' is given without 'keyfile'.", "Name its private key with 'keyfile'.");
+                self.fail(alone, BOTH_FILES, "Name its private key with 'keyfile'.");
                 return None;
             }
             (None, Some(alone)) => {
-                self.fail(alone, "'keyfile' is given without 'certfile'.", "Name its certificate with 'certfile'.");
+                self.fail(alone, BOTH_FILES, "Name its certificate with 'certfile'.");
                 return None;
             }
             (None, None) => {
@@ -238,7 +259,7 @@ impl Settling {
     fn without_certificate(&mut self, written: &ListenerDraft) {
         for (option, name) in [(written.cafile.get(), "cafile"), (written.capath.get(), "capath")] {
             if let Some(alone) = option {
-                let message = format!("'{name}' is given without 'certfile' and 'keyfile'.");
+                let message = format!("{name} specified without certfile and keyfile.");
                 self.fail(alone, &message, "Name the server's certificate and key, or remove the line.");
             }
         }
@@ -389,12 +410,31 @@ mod tests {
 
     #[test]
     fn numbers_below_zero_are_no_limit() {
+        let rows = [("-1", None), ("0", None), ("7", Some(7))];
+        for (number, wanted) in rows {
+            let settings = read(&format!("listener 1\nglobal_max_clients {number}")).expect("good");
+            assert_eq!(settings.global_max_clients, wanted, "{number}");
+        }
         let text = "max_queued_messages -1\nglobal_max_connections -1\nlistener 1\nmax_connections -7";
         let settings = read(text).expect("good");
         assert_eq!((settings.max_queued_messages, settings.global_max_connections), (0, None));
         assert_eq!(settings.listeners[0].max_connections, None);
         let none = read("listener 1\nmax_connections 0").expect("good");
         assert_eq!(none.listeners[0].max_connections, Some(0), "nobody may come in, as in mosquitto");
+    }
+
+    #[test]
+    fn limits_and_choices_of_the_whole_broker_are_carried_over() {
+        let text = "listener 1\nmemory_limit 5000000000\nretain_expiry_interval 2\nclientid_prefixes gw- \nenable_control_api 1";
+        let settings = read(text).expect("good");
+        assert_eq!((settings.memory_limit, settings.retain_expiry_s), (Some(5_000_000_000), Some(120)));
+        assert_eq!(settings.clientid_prefixes.as_deref(), Some("gw-"));
+        assert!(
+            settings.enable_control_api && told(&settings).contains("'clientid_prefixes' option is now deprecated")
+        );
+        let much = read("listener 1\nretain_expiry_interval 10000001\nmemory_limit 0").expect("good");
+        assert_eq!((much.retain_expiry_s, much.memory_limit), (Some(600_000_000), None));
+        assert!(told(&much).contains("Warning: retain_expiry_interval being capped at 19 years."));
     }
 
     #[test]
@@ -435,10 +475,10 @@ mod tests {
     fn contradictions_are_refused_where_they_were_written() {
         // text, line, message
         let rows = [
-            ("listener 1\ncertfile c", 2, "'certfile' is given without 'keyfile'"),
-            ("listener 1\nkeyfile k", 2, "'keyfile' is given without 'certfile'"),
-            ("listener 1\ncafile c", 2, "'cafile' is given without 'certfile'"),
-            ("listener 1\ncapath c", 2, "'capath' is given without 'certfile'"),
+            ("listener 1\ncertfile c", 2, BOTH_FILES),
+            ("listener 1\nkeyfile k", 2, BOTH_FILES),
+            ("listener 1\ncafile c", 2, "Error: cafile specified without certfile and keyfile."),
+            ("listener 1\ncapath c", 2, "Error: capath specified without certfile and keyfile."),
             ("listener 1\ncertfile c\nkeyfile k\nrequire_certificate true", 4, "without 'cafile' or 'capath'"),
             ("listener 1883\nlistener 1883", 2, "two listeners have the port 1883"),
             ("listener 1\nprotocol http_api", 1, "there is an http_api, but no listener for MQTT"),
@@ -491,6 +531,13 @@ mod tests {
 
     #[test]
     fn where_the_log_goes() {
+        let all = "log_dest syslog\nlog_dest topic\nlog_dest journal\nlog_dest json\nlog_facility 7";
+        let log = read(all).expect("good").log;
+        assert!(log.to_syslog && log.to_topic && log.to_journal && log.to_json && !log.to_stderr && !log.to_stdout);
+        assert_eq!((log.facility, read("").expect("good").log.facility), (Some(7), None));
+        let none = read(&format!("{all}\nlog_dest none")).expect("good").log;
+        assert!(!none.to_syslog && !none.to_topic && !none.to_journal && !none.to_json && !none.to_stderr);
+        assert!(told(&read("log_dest dlt").expect("good")).contains("nothing is sent there"));
         // text, (stderr, stdout, file)
         let rows = [
             ("", (true, false, None)),

@@ -17,7 +17,19 @@ pub(crate) fn take(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
         _ => false,
     };
     if needs_listener && !draft.has_listener() {
-        return Err(Fault::NeedsListener { name: option.name.to_owned() });
+        return Err(Fault::NeedsListener { name: shown(line.name) });
+    }
+    if option.scope == Scope::Bridge && draft.current_bridge.is_none() {
+        return Err(Fault::NeedsBridge { name: shown(line.name) });
+    }
+    if option.scope == Scope::Plugin && !draft.has_plugin {
+        return Err(match option.takes {
+            Takes::Bool => Fault::told(
+                format!("An {} option exists in the config file without a plugin.", option.name),
+                "Put it below the plugin it is for.",
+            ),
+            _ => Fault::NeedsPlugin { name: shown(line.name) },
+        });
     }
     if option.scope == Scope::ListenerOrDefault {
         // Being spoken of makes the default listener, whatever is said of it.
@@ -25,8 +37,18 @@ pub(crate) fn take(draft: &mut Draft, line: &Line) -> Result<(), Fault> {
     }
     if let Some(instead) = option.deprecated {
         let message =
-            format!("The '{}' option is now deprecated and will be removed in version 3.0. {instead}", option.name);
-        draft.warn(Level::Notice, message);
+            format!("The '{}' option is now deprecated and will be removed in version 3.0. {instead}", line.name);
+        draft.warn(Level::Notice, message.trim_end());
+    }
+    if let Some(note) = option.note {
+        draft.warn(Level::Notice, note);
+    }
+    if option.name == "allow_anonymous" && draft.is_per_listener() {
+        draft.warn(
+            Level::Notice,
+            "You are using the 'allow_anonymous' option with 'per_listener_settings true'. Please replace this with \
+             'listener_allow_anonymous'.",
+        );
     }
     carry(draft, option, line)?;
     warn_of_comment_behind(draft, option, line);
@@ -47,7 +69,7 @@ fn warn_of_comment_behind(draft: &mut Draft, option: &OptionSpec, line: &Line) {
 fn carry(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
     match option.carry {
         Carry::Bool(slot) => {
-            let value = values::boolean(option.name, line)?;
+            let value = values::boolean(option.said(line), line)?;
             let value = draft.located(value);
             *slot(draft) = value.into();
         }
@@ -57,17 +79,28 @@ fn carry(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Faul
             *slot(draft) = value.into();
         }
         Carry::Text(slot) => {
-            let value = lines::text_of(option.name, line, VALUE_BYTES_MAX)?.to_owned();
-            draft.set_text(slot, option.name, value)?;
+            let value = lines::text_of(option.said(line), line, VALUE_BYTES_MAX)?.to_owned();
+            draft.set_text(slot, option.said(line), value)?;
         }
         Carry::Own(read) => read(draft, option, line)?,
         Carry::NotYet if asks_for_what_is(option, line) => {}
         Carry::NotYet => {
+            // A value that mosquitto would refuse is refused for that.
+            match option.takes {
+                Takes::Bool => drop(values::boolean(option.said(line), line)?),
+                Takes::Int { .. } => drop(values::integer(option, line)?),
+                Takes::Text | Takes::Path | Takes::Form(_) => {}
+            }
             let instead = matches!(option.takes, Takes::Bool).then(|| format!("{} {}", option.name, option.default));
             return Err(Fault::NotYet { name: shown(line.name), instead });
         }
         Carry::Ignored(why) if why.starts_with("Warning") => draft.warn(Level::Warning, why),
-        Carry::Ignored(_) => {}
+        Carry::Ignored(_) => {
+            // What mosquitto reads and refuses is refused here, too.
+            if matches!(option.takes, Takes::Int { .. }) {
+                values::integer(option, line)?;
+            }
+        }
     }
     Ok(())
 }
@@ -107,10 +140,22 @@ mod tests {
             ("max_keepalive 99999999999", 1, "Error: 'max_keepalive' value out of range.", "0 to 65535 seconds"),
             ("max_qos 3", 1, "Error: 'max_qos' must be between 0 and 2 inclusive.", "not 3"),
             ("max_inflight_messages 65536", 1, "Error: 'max_inflight_messages' must be <= 65535.", ""),
-            ("max_packet_size 19", 1, "Error: Invalid 'max_packet_size' value (19).", "20 bytes or more"),
+            ("max_packet_size 19", 1, "Error: 'max_packet_size' must be >= 20.", "20 bytes or more"),
+            (
+                "websockets_headers_size 65536",
+                1,
+                "Error: Packet buffer size must be between 0 and 65535 inclusive.",
+                "",
+            ),
+            ("memory_limit -1", 1, "Error: Invalid 'memory_limit' value (-1).", ""),
+            ("memory_limit", 1, "Error: Empty 'memory_limit' value in configuration.", ""),
+            ("log_facility 8", 1, "Error: Invalid 'log_facility' value (8).", ""),
+            ("retain_expiry_interval 0", 1, "Error: retain_expiry_interval must be >= 1.", ""),
+            ("listener 1\nmax_topic_alias 65536", 2, "Error: Invalid 'max_topic_alias' value in configuration.", ""),
+            ("listener 1\nmax_topic_alias_broker -1", 2, "Error: Invalid 'max_topic_alias_broker' value in", ""),
             ("user a\nuser a", 2, "Error: Duplicate 'user' value in configuration.", "first at m.conf:1"),
             ("user   ", 1, "Error: Empty 'user' value in configuration.", ""),
-            ("listener", 1, "Error: Empty 'listener' value in configuration.", ""),
+            ("listener", 1, "Error: Empty 'listener port' value in configuration.", ""),
             ("listener 100000", 1, "Error: Invalid 'port' value (100000).", "1 to 65535"),
             ("listener 0", 1, "Error: A listener with port 0 must provide a Unix socket path.", ""),
             ("listener 0 /run/x", 1, "Error: 'listener 0' is an option of mosquitto", "keep mosquitto"),
@@ -131,7 +176,7 @@ mod tests {
             ),
             ("log_dest file", 1, "Error: Empty \"log_dest file\" value in configuration.", ""),
             ("log_dest paper", 1, "Error: Invalid 'log_dest' value (paper).", ""),
-            ("log_dest syslog", 1, "Error: 'log_dest syslog' is an option of mosquitto that nightjar", ""),
+            ("log_dest android", 1, "Error: Invalid 'log_dest' value (android).", ""),
             ("log_type some", 1, "Error: Invalid 'log_type' value (some).", "debug"),
             ("protocol mqttsn", 1, "Error: Invalid 'protocol' value (mqttsn).", ""),
             ("protocol mqttsn", 1, "Error: Invalid 'protocol' value (mqttsn).", "mqtt, websockets or http_api"),
@@ -144,9 +189,19 @@ mod tests {
             ),
             ("listener 1\ntls_version tlsv1.1", 2, "Error: Invalid 'tls_version' value (tlsv1.1).", "tlsv1.2"),
             ("listener 1\naccept_protocol_versions 3,6", 2, "Error: Invalid 'accept_protocol_versions' value", ""),
-            ("connection far", 1, "Error: 'connection' is an option of mosquitto that nightjar does not", "keep"),
             ("use_identity_as_username true", 1, "Error: 'use_identity_as_username' is an", "_username false'"),
-            ("auto_id_prefix 123456789012345678901234567890123456789012345678901", 1, "Error: Invalid 'auto_id", "50"),
+            (
+                "auto_id_prefix 123456789012345678901234567890123456789012345678901",
+                1,
+                "Error: auto_id_prefix length must be <= 50.",
+                "",
+            ),
+            (
+                "listener 1\nlistener_auto_id_prefix 123456789012345678901234567890123456789012345678901",
+                2,
+                "Error: 'listener_auto_id_prefix' length must be <= 50.",
+                "",
+            ),
         ];
         for (text, line, message, mend) in rows {
             let error = read(text).expect_err(text);

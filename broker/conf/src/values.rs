@@ -2,6 +2,7 @@
 
 use crate::fault::shown;
 use crate::lines::Line;
+use crate::table::PLAIN;
 use crate::{Fault, OptionSpec, Takes};
 
 /// `true` `1` `false` `0` and nothing else.
@@ -15,8 +16,8 @@ pub(crate) fn boolean(name: &str, line: &Line) -> Result<bool, Fault> {
 
 /// A number as C's `strtol` with base 0 reads it: decimal, `0x` hexadecimal, `0` octal.
 pub(crate) fn integer(option: &OptionSpec, line: &Line) -> Result<i64, Fault> {
-    let word = word(option.name, line)?;
-    let (name, takes) = (option.name.to_owned(), option.takes.to_string());
+    let word = word(option.said(line), line)?;
+    let (name, takes) = (option.said(line).to_owned(), option.takes.to_string());
     let (min, max) = match option.takes {
         Takes::Int { min, max, .. } => (min, max),
         _ => (i64::MIN, i64::MAX),
@@ -31,7 +32,7 @@ pub(crate) fn integer(option: &OptionSpec, line: &Line) -> Result<i64, Fault> {
         }
         Ok(_) => Err(match option.out_of_bounds {
             Some(text) => Fault::told(text, format!("It takes {takes}, not {}.", shown(word))),
-            None => invalid(option.name, word, &takes),
+            None => invalid(option.said(line), word, &takes),
         }),
     }
 }
@@ -45,6 +46,24 @@ pub(crate) fn word<'a>(name: &str, line: &Line<'a>) -> Result<&'a str, Fault> {
 
 pub(crate) fn invalid(name: &str, value: &str, takes: &str) -> Fault {
     Fault::Invalid { name: name.to_owned(), value: shown(value), takes: takes.to_owned() }
+}
+
+/// A part of a line that is a number of its own, with a name that only errors use.
+pub(crate) const fn any_int(name: &'static str) -> OptionSpec {
+    OptionSpec {
+        name,
+        said: Some(name),
+        takes: Takes::Int { min: INT_MIN, max: INT_MAX, words: "a whole number" },
+        ..PLAIN
+    }
+}
+
+/// The number that a word begins with, or 0: C's `atoi`, which mosquitto uses in a few places.
+pub(crate) fn leading(word: &str) -> i64 {
+    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let number = digits.get(..end).unwrap_or_default().parse::<i64>().unwrap_or(if end == 0 { 0 } else { INT_MAX });
+    if word.starts_with('-') { -number } else { number }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,8 +20,9 @@ fn page() -> String {
          Every option of mosquitto 2.1.2: {all} rows, of which {carried} are carried out, {ignored} are ignored for\n\
          the reason given, and {not_yet} stop the start with file and line, unless they ask for what is done anyway.\n\n\
          *Where*: of the whole broker; of the `listener` above the line; of the `connection` or `plugin` above it.\n\
-         *SIGHUP*: whether mosquitto 2.1.2 applies a new value then. Nightjar so far reads only the files again that\n\
-         `password_file`, `acl_file`, `psk_file` and the certificate options name.\n\
+         *SIGHUP*: whether a new value counts then. mosquitto 2.1.2 applies fewer: it neither opens nor closes listeners, and\n\
+         keeps most limits. A listener that gets or loses TLS altogether or gets another protocol waits for a restart, and so does\n\
+         one with `protocol http_api` that comes or goes.\n\
          *In nightjar*: what \"yes\" does not yet cover is in [README.md](../README.md#what-does-not-work-yet).\n\n\
          {table}",
         all = options().len(),

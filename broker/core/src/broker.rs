@@ -53,6 +53,10 @@ pub struct Broker {
     pub(crate) lost: Vec<u32>,
     /// The store takes nothing new.
     pub(crate) store_is_full: bool,
+    /// As much memory is used as may be.
+    pub(crate) memory_is_full: bool,
+    /// Where the next look for expired retained messages stands in the timers.
+    pub(crate) retained_look_at: Option<Instant>,
 }
 
 impl Broker {
@@ -78,6 +82,8 @@ impl Broker {
             connected: 0,
             lost: Vec::new(),
             store_is_full: false,
+            memory_is_full: false,
+            retained_look_at: None,
         }
     }
 
@@ -226,6 +232,7 @@ impl Broker {
                 Due::SessionEnd(key) => self.expire(now, key, out),
                 Due::Will(key) => self.will_is_due(now, key, out),
                 Due::Sys => self.say_changes(now, out),
+                Due::RetainedExpiry => self.forget_expired(now, out),
             }
         }
     }
@@ -240,11 +247,24 @@ impl Broker {
         }
     }
 
-    /// Other settings count from now on. Listeners keep their numbers.
+    /// Other settings count from now on. Listeners keep their numbers. Who came in by what no longer lets anybody in is
+    /// sent away.
     pub fn set_settings(&mut self, now: Instant, settings: Settings, out: &mut impl Outbox) {
-        self.settings = settings;
+        let before = std::mem::replace(&mut self.settings, settings);
         self.routes.changed();
+        let links = (0..self.links.len()).map(|at| LinkId(at as u32));
+        for link in links.filter(|link| self.is_no_longer_let_in(*link, &before)).collect::<Vec<_>>() {
+            self.dismiss(now, link, out);
+        }
         self.schedule_sys(now, out);
+        self.schedule_retained_look(now);
+    }
+
+    /// Whether as much memory is used as `memory_bytes_max` says. Then what takes more for longer is refused: QoS 1 and 2,
+    /// retained messages, new subscriptions and new sessions (0x97; before 5.0 the connection ends). QoS 0, and what
+    /// makes room, goes on.
+    pub const fn set_memory_full(&mut self, is_full: bool) {
+        self.memory_is_full = is_full;
     }
 
     /// Whether the store has no room, or is so far behind that what it is given takes too much memory. Then what would have

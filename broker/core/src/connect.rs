@@ -8,7 +8,7 @@ use mqtt::{ConnAck, Connect, DecodeFault, Packet, PropertiesBuf, Property, Proto
 
 use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
-use crate::link::{LinkState, Trust};
+use crate::link::{Door, LinkState, Trust};
 use crate::message::{Item, Message};
 use crate::publish::is_too_deep;
 use crate::session::{Expiry, Online, Session};
@@ -18,6 +18,7 @@ use crate::timers::Due;
 use crate::will::Will;
 use crate::{
     AuthStep, Broker, CLIENT_ID_BYTES_MAX, ClientFault, Credentials, End, Event, Instant, LinkId, Outbox, Refusal,
+    Settings,
 };
 
 /// A CONNECT whose credentials are being checked.
@@ -78,7 +79,7 @@ impl Broker {
             None
         };
         let (checks, anonymous) = (listener.checks_passwords, listener.allow_anonymous);
-        let login = match refusal.map_or_else(|| self.login(connect, door.listener, out), Err) {
+        let login = match refusal.map_or_else(|| self.login(connect, door, out), Err) {
             Ok(login) => login,
             Err(why) => {
                 self.refuse(link, why, connect.client_id, connect.username, out);
@@ -123,14 +124,15 @@ impl Broker {
     }
 
     /// Reads what the client wants and whether it may have it.
-    fn login(&self, connect: &Connect<'_>, listener: u16, out: &mut impl Outbox) -> Result<Login, Refusal> {
+    fn login(&self, connect: &Connect<'_>, door: Door, out: &mut impl Outbox) -> Result<Login, Refusal> {
         let settings = &self.settings;
+        let Door { listener, trust } = door;
         let listener = &settings.listeners[usize::from(listener)];
         let v5 = connect.version.is_v5();
         let limit = settings.max_keepalive_s;
         let too_long = limit > 0 && (connect.keep_alive_s == 0 || connect.keep_alive_s > limit);
         let client_id_is_ours = connect.client_id.is_empty();
-        let client_id = if client_id_is_ours {
+        let client_id: Arc<str> = if client_id_is_ours {
             // 3.1 has no empty identifiers; in 3.1.1 they go with Clean Session only [3.1.1 MQTT-3.1.3-8].
             let may = match connect.version {
                 ProtocolVersion::V31 => false,
@@ -146,6 +148,10 @@ impl Broker {
         } else {
             connect.client_id.into()
         };
+        let prefix = settings.client_id_prefix.as_deref().filter(|_| trust == Trust::Stranger);
+        if prefix.is_some_and(|prefix| !client_id.starts_with(prefix)) {
+            return Err(Refusal::Prefix);
+        }
         let will_bytes_max = settings.message_size_limit as usize;
         let will = match &connect.will {
             Some(will) if will.retain && !settings.retain_available => return Err(Refusal::WillRetain),
@@ -189,6 +195,32 @@ impl Broker {
             packet_bytes_max: connect.properties.maximum_packet_size().unwrap_or(u32::MAX),
             aliases_max: connect.properties.topic_alias_maximum().unwrap_or(0).min(listener.max_topic_alias_broker),
         })
+    }
+
+    /// Whether `link` came in by settings that let it in, and those of now would not. (Who came in in another way, as a part
+    /// of this process does, is not asked again.)
+    pub(crate) fn is_no_longer_let_in(&self, link: LinkId, before: &Settings) -> bool {
+        let Some(state) = self.links.get(link.0 as usize).and_then(Option::as_ref) else { return false };
+        let Door { listener, trust: Trust::Stranger } = state.door else { return false };
+        let listener = usize::from(listener);
+        if self.settings.listeners.get(listener).is_none_or(|listener| listener.is_closed) {
+            return true;
+        }
+        let LinkState::Client(key) = state.state else { return false };
+        let session = &self.sessions[key as usize];
+        let lets_in = |settings: &Settings| {
+            let Some(listener) = settings.listeners.get(listener) else { return false };
+            let has_name = session.username.as_deref().is_some_and(|name| !name.is_empty());
+            let prefix = settings.client_id_prefix.as_deref().unwrap_or_default();
+            listener.versions.has(state.version)
+                && session.client_id.starts_with(prefix)
+                && (listener.allow_anonymous || (has_name && listener.checks_passwords))
+        };
+        // A name that nobody asked a password for is worth nothing where one is asked for now.
+        let unproved = session.username.is_some()
+            && !before.listeners.get(listener).is_some_and(|listener| listener.checks_passwords)
+            && self.settings.listeners[listener].checks_passwords;
+        lets_in(before) && (!lets_in(&self.settings) || unproved)
     }
 
     /// Says no, in the version's words, and ends the link.
@@ -247,11 +279,20 @@ impl Broker {
             self.refuse(link, Refusal::StoreFull, &login.client_id, login.username.as_deref(), out);
             return;
         }
+        if self.memory_is_full && held.is_none() {
+            self.refuse(link, Refusal::MemoryFull, &login.client_id, login.username.as_deref(), out);
+            return;
+        }
         if let Some(key) = held {
             self.take_over(now, key, &login, out);
         }
         // Taking over may have ended the session.
         let held = self.by_client_id.get(&login.client_id).copied();
+        let is_full = self.settings.clients_max.is_some_and(|most| self.by_client_id.len() >= most as usize);
+        if held.is_none() && is_full {
+            self.refuse(link, Refusal::Full, &login.client_id, login.username.as_deref(), out);
+            return;
+        }
         let (key, session_present) = match held {
             Some(key) if login.clean => {
                 // The old session ends now, and a will that waits for its delay comes no later [5.0 §3.1.3.2.2].
@@ -399,14 +440,17 @@ impl Broker {
 const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
     Some(match why {
         // mosquitto answers both with "not authorised", which tells a guesser nothing.
-        Refusal::Anonymous | Refusal::Password | Refusal::AuthenticationData(_) => ReasonCode::NotAuthorized,
+        Refusal::Anonymous | Refusal::Password | Refusal::AuthenticationData(_) | Refusal::Prefix => {
+            ReasonCode::NotAuthorized
+        }
         Refusal::Exchange(fault) => fault.reason(),
         Refusal::Busy => ReasonCode::ServerUnavailable,
-        Refusal::StoreFull if !version.is_v5() => ReasonCode::ServerUnavailable,
-        Refusal::StoreFull => ReasonCode::QuotaExceeded,
+        Refusal::StoreFull | Refusal::MemoryFull if !version.is_v5() => ReasonCode::ServerUnavailable,
+        Refusal::StoreFull | Refusal::MemoryFull => ReasonCode::QuotaExceeded,
         Refusal::Version => ReasonCode::UnsupportedProtocolVersion,
         Refusal::ClientId | Refusal::KeepAlive => ReasonCode::ClientIdentifierNotValid,
-        Refusal::WillQoS | Refusal::WillRetain if !version.is_v5() => return None,
+        Refusal::Full | Refusal::WillQoS | Refusal::WillRetain if !version.is_v5() => return None,
+        Refusal::Full => ReasonCode::ServerBusy,
         Refusal::WillQoS => ReasonCode::QoSNotSupported,
         Refusal::WillRetain => ReasonCode::RetainNotSupported,
         Refusal::WillSize if !version.is_v5() => ReasonCode::NotAuthorized,

@@ -1,6 +1,7 @@
 //! From a message to those who get it: who they are. How it reaches each of them is `courier`'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use acl::PublishGrant;
 use mqtt::TopicName;
@@ -10,6 +11,7 @@ use crate::message::{Item, Message};
 use crate::routes::{Audience, SharedRoute};
 use crate::session::InFlight;
 use crate::subscriptions::{Found, Subscriber};
+use crate::timers::Due;
 use crate::wanted::Wanted;
 use crate::{Broker, DropCause, Event, Instant, Outbox, StoreOp};
 
@@ -148,6 +150,27 @@ impl Broker {
         let Some(publisher) = publisher else { return false };
         out.store(StoreOp::Retained(Arc::clone(message), publisher));
         true
+    }
+
+    /// Other settings count: the next look for expired retained messages comes after the new interval.
+    pub(crate) fn schedule_retained_look(&mut self, now: Instant) {
+        self.timers.unset(self.retained_look_at.take(), Due::RetainedExpiry);
+        if let Some(seconds) = self.settings.retain_expiry_s {
+            let at = now + Duration::from_secs(seconds);
+            self.retained_look_at = Some(at);
+            self.timers.set(at, Due::RetainedExpiry);
+        }
+    }
+
+    /// Forgets the retained messages that have expired.
+    pub(crate) fn forget_expired(&mut self, now: Instant, out: &mut impl Outbox) {
+        for topic in self.retained.expired(now) {
+            if self.retained.clear(topic.as_name()) {
+                out.store(StoreOp::RetainedGone(topic));
+            }
+        }
+        self.work += self.retained.len() as u64;
+        self.schedule_retained_look(now);
     }
 
     /// Sends what waits for a session, as far as its window and its socket have room.

@@ -126,7 +126,7 @@ mod tests {
             let mut set: FilterSet = filters().map(TopicFilterBuf::from).collect();
             assert_eq!(set.iter().collect::<Vec<_>>(), filters().collect::<Vec<_>>());
             assert_eq!(set.len(), count);
-            assert_eq!(set.bytes(), names.iter().map(|name| tree_bytes(name)).sum());
+            assert_eq!(set.bytes(), names.iter().map(|name| tree_bytes(name)).sum::<usize>());
             assert!(filters().all(|filter| set.has(filter)) && !set.has(TopicFilter::new("f/none").unwrap()));
             set.remove(TopicFilter::new("f/none").unwrap());
             assert_eq!(set.iter().count(), count);

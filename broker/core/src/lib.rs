@@ -11,8 +11,10 @@ mod alias_table;
 mod authenticate;
 mod broker;
 mod connect;
+mod control;
 mod courier;
 mod deliver;
+mod describe;
 mod filter_set;
 mod frames;
 mod holdings;
@@ -49,7 +51,7 @@ pub use limits::*;
 pub use link::{Door, Trust};
 pub use message::Message;
 pub use outbox::{ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal};
-pub use settings::{ListenerSettings, Settings, VersionSet};
+pub use settings::{ListenerInfo, ListenerSettings, Settings, VersionSet};
 pub use stats::{DropCause, Stats};
 pub use store::{
     MemoryStore, Publisher, SessionNumber, StoreOp, StoredAway, StoredMessage, StoredSession, StoredSubscription,

@@ -145,6 +145,8 @@ impl Broker {
         let Some(grant) = grant else {
             out.tell(Event::PublishDenied {
                 client_id: &session.client_id,
+                username: session.username.as_deref(),
+                acl: &self.acl,
                 topic: topic.as_str(),
                 qos: will.message.qos(),
                 payload_bytes: will.message.payload().len(),

@@ -80,3 +80,7 @@ pub const CLIENT_ID_BYTES_MAX: usize = 65_535;
 
 /// Topic aliases that a client of 5.0 may use towards us, told in CONNACK; mosquitto's `max_topic_alias`.
 pub const TOPIC_ALIASES_MAX: u16 = 10;
+
+/// Commands in one message to `$CONTROL/broker/v1`: the rest is not looked at. Each answer tells of every listener, and
+/// mosquitto's own program asks one thing at a time.
+pub const CONTROL_COMMANDS_MAX: usize = 100;

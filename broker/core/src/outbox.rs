@@ -151,6 +151,10 @@ pub enum Event<'a> {
     PublishDenied {
         /// Who.
         client_id: &'a str,
+        /// Its user name.
+        username: Option<&'a str>,
+        /// The rules, for who wants to know which line decided.
+        acl: &'a acl::Acl,
         /// Where.
         topic: &'a str,
         /// How.
@@ -163,6 +167,22 @@ pub enum Event<'a> {
         /// Who.
         client_id: &'a str,
         /// To what.
+        filter: &'a str,
+    },
+    /// A client has subscribed.
+    Subscribed {
+        /// Who.
+        client_id: &'a str,
+        /// The QoS that it is given.
+        qos: QoS,
+        /// To what.
+        filter: &'a str,
+    },
+    /// A client has unsubscribed.
+    Unsubscribed {
+        /// Who.
+        client_id: &'a str,
+        /// From what.
         filter: &'a str,
     },
     /// The queue of a client that is slow or away is full: told at the first message dropped, and again
@@ -191,6 +211,15 @@ pub enum Event<'a> {
         client_id: &'a str,
         /// How many it has.
         count: usize,
+    },
+    /// A client asks something of the broker itself.
+    Command {
+        /// Who.
+        client_id: &'a str,
+        /// Its user name.
+        username: Option<&'a str>,
+        /// What.
+        command: &'static str,
     },
     /// A durable session came to its end.
     SessionExpired {
@@ -244,6 +273,15 @@ pub enum Refusal {
     /// It asks for a session that would have to be kept, and there is no room for it.
     #[error("the disk has no room for its session")]
     StoreFull,
+    /// It asks for a session, and there is no memory for one.
+    #[error("the memory that may be used is used up")]
+    MemoryFull,
+    /// There are as many sessions as may be.
+    #[error("there are as many clients as global_max_clients allows")]
+    Full,
+    /// Its Client Identifier does not begin as `clientid_prefixes` says.
+    #[error("its client identifier does not begin as clientid_prefixes says")]
+    Prefix,
     /// It broke the protocol in enhanced authentication.
     #[error("{0}")]
     Exchange(ClientFault),
@@ -302,6 +340,9 @@ pub enum ClientFault {
     /// It publishes what would have to be kept, and there is no room for it.
     #[error("the disk has no room for its message")]
     StoreFull,
+    /// It publishes what would have to be kept, and there is no memory for it.
+    #[error("the memory that may be used is used up")]
+    MemoryFull,
     /// A Topic Alias of 0 or above our maximum [5.0 MQTT-3.3.2-8, MQTT-3.3.2-9].
     #[error("topic alias invalid")]
     TopicAlias,
@@ -325,7 +366,7 @@ impl ClientFault {
             Self::KeepAliveExpired => ReasonCode::KeepAliveTimeout,
             Self::SlowLogin | Self::Unexpected(_) => ReasonCode::ProtocolError,
             Self::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
-            Self::Unreleased | Self::StoreFull => ReasonCode::QuotaExceeded,
+            Self::Unreleased | Self::StoreFull | Self::MemoryFull => ReasonCode::QuotaExceeded,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
             Self::AnswerTooLarge => ReasonCode::PacketTooLarge,
             Self::QoSNotSupported => ReasonCode::QoSNotSupported,

@@ -54,6 +54,10 @@ impl Broker {
                     qos: publish.qos,
                 };
                 match (publish.qos, publish.packet_id) {
+                    _ if self.takes_commands(topic.as_str()) => {
+                        self.control(now, key, publish.payload, out);
+                        (ReasonCode::Success, false)
+                    }
                     // It goes on when it is released.
                     (QoS::ExactlyOnce, Some(id)) => {
                         (ReasonCode::Success, self.take(link, key, id, &item, publish.retain, grant, place, out))
@@ -99,8 +103,11 @@ impl Broker {
             }
         };
         let Some(grant) = grant else {
+            let session = &self.sessions[key as usize];
             out.tell(Event::PublishDenied {
-                client_id: &self.sessions[key as usize].client_id,
+                client_id: &session.client_id,
+                username: session.username.as_deref(),
+                acl: &self.acl,
                 topic: topic.as_str(),
                 qos: publish.qos,
                 payload_bytes: publish.payload.len(),
@@ -119,6 +126,11 @@ impl Broker {
         if publish.qos == QoS::ExactlyOnce && !self.sessions[key as usize].taken.has_room(publish.payload.len()) {
             self.stats.dropped(DropCause::Refused);
             return self.has_no_room(link, publish.qos, ClientFault::Unreleased);
+        }
+        let takes_memory = publish.qos > QoS::AtMostOnce || (publish.retain && !publish.payload.is_empty());
+        if self.memory_is_full && takes_memory {
+            self.stats.dropped(DropCause::Refused);
+            return self.has_no_room(link, publish.qos, ClientFault::MemoryFull);
         }
         if self.store_is_full && self.would_be_kept(key, publish, place) {
             self.stats.dropped(DropCause::Refused);
@@ -167,7 +179,7 @@ impl Broker {
         if is_too_deep(name) {
             return Err(ClientFault::Unexpected("a topic name of too many levels"));
         }
-        if is_command(name) {
+        if is_command(name) && !self.takes_commands(name) {
             return Ok(None);
         }
         let session = &self.sessions[key as usize];
@@ -275,7 +287,7 @@ impl Broker {
             ReasonCode::NotAuthorized => "the rules do not let this client publish to this topic",
             ReasonCode::ImplementationSpecificError => "the payload is larger than message_size_limit",
             ReasonCode::QuotaExceeded => {
-                "there is no room: on the disk, or for retained messages, or for those that wait for PUBREL"
+                "there is no room: on the disk, in memory, or for retained messages, or for those that wait for PUBREL"
             }
             _ => "",
         };
@@ -289,7 +301,7 @@ impl Broker {
     }
 }
 
-/// Whether a topic name is that of a command to the broker, of which there are none yet. `$SYS` and `$share` are the
+/// Whether a topic name is that of a command to the broker. `$SYS` and `$share` are the
 /// rules' own exceptions.
 pub(crate) fn is_command(topic: &str) -> bool {
     topic.starts_with("$CONTROL/")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mqtt::{TopicFilter, TopicName};
+use mqtt::{TopicFilter, TopicName, TopicNameBuf};
 
 use crate::levels::Levels;
 use crate::{Instant, Message, Publisher};
@@ -57,6 +57,13 @@ impl Retained {
         self.root.matches(Some(filter.as_str()), true, now, found);
     }
 
+    /// The topics whose messages have expired at `now`.
+    pub(crate) fn expired(&self, now: Instant) -> Vec<TopicNameBuf> {
+        let mut topics = Vec::new();
+        self.root.expired(now, &mut topics);
+        topics
+    }
+
     /// Whether the topic has a message, expired or not.
     pub(crate) fn has(&self, topic: TopicName<'_>) -> bool {
         let mut levels = topic.as_str().split('/');
@@ -67,6 +74,11 @@ impl Retained {
     /// Memory that all of them take, reckoned from above.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Calls `seen` for every level, parents before children, with its depth and the bytes of payload retained there.
+    pub(crate) fn walk(&self, seen: &mut impl FnMut(usize, &str, Option<usize>)) {
+        self.root.walk(0, seen);
     }
 
     /// Levels in the tree, without its root.
@@ -80,8 +92,24 @@ impl Retained {
 }
 
 impl Node {
+    fn walk(&self, depth: usize, seen: &mut impl FnMut(usize, &str, Option<usize>)) {
+        for (level, child) in self.children.iter() {
+            seen(depth, level, child.message.as_ref().map(|held| held.message.payload().len()));
+            child.walk(depth + 1, seen);
+        }
+    }
+
     fn level_count(&self) -> usize {
         self.children.iter().map(|(_, child)| 1 + child.level_count()).sum()
+    }
+
+    fn expired(&self, now: Instant, topics: &mut Vec<TopicNameBuf>) {
+        if let Some(held) = self.message.as_ref().filter(|held| held.message.expires_at().is_some_and(|at| at <= now)) {
+            topics.push(held.message.topic().into());
+        }
+        for (_, child) in self.children.iter() {
+            child.expired(now, topics);
+        }
     }
 
     fn clear<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> Option<RetainedMessage> {

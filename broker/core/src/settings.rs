@@ -45,6 +45,17 @@ pub struct Settings {
     pub backlogs_bytes_max: usize,
     /// Say in words, too, why something was refused, to 5.0 clients that take it. mosquitto does not.
     pub reason_strings: bool,
+    /// Sessions at most, their clients connected or not: one more is refused. `None`: no limit.
+    pub clients_max: Option<u32>,
+    /// Client Identifiers must begin like this (`clientid_prefixes`); those of parts of this process need not.
+    pub client_id_prefix: Option<String>,
+    /// Seconds between two looks for retained messages that have expired; `None`: they stay in memory, unseen, until
+    /// their topic has another message.
+    pub retain_expiry_s: Option<u64>,
+    /// Bytes of memory of the process, past which the edge says [`crate::Broker::set_memory_full`]; `None`: no limit.
+    pub memory_bytes_max: Option<u64>,
+    /// What `$CONTROL/broker/v1` tells of the listeners; `None`: nobody is answered there.
+    pub control_api: Option<Vec<ListenerInfo>>,
     /// Each listener, in the order the edge numbers them.
     pub listeners: Vec<ListenerSettings>,
 }
@@ -79,14 +90,36 @@ impl Default for Settings {
             subscribed_bytes_per_session_max: crate::SUBSCRIBED_BYTES_PER_SESSION_MAX,
             backlogs_bytes_max: crate::BACKLOGS_BYTES_MAX,
             reason_strings: false,
+            clients_max: None,
+            client_id_prefix: None,
+            retain_expiry_s: None,
+            memory_bytes_max: None,
+            control_api: None,
             listeners: vec![ListenerSettings::default()],
         }
     }
 }
 
+/// A listener as `$CONTROL/broker/v1` tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerInfo {
+    /// 0 for a Unix socket.
+    pub port: u16,
+    /// `mqtt` or `mqtt+websockets`; `None` for one that speaks neither.
+    pub protocol: Option<String>,
+    /// As the operator wrote it.
+    pub bind_address: Option<String>,
+    /// Of a Unix socket.
+    pub socket_path: Option<String>,
+    /// Whether it is behind TLS.
+    pub tls: bool,
+}
+
 /// What one listener allows.
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
+    /// Nobody comes in here any more, and who came in here goes; its number may be given to another later.
+    pub is_closed: bool,
     /// A client without a user name may come in.
     pub allow_anonymous: bool,
     /// Empty Client Identifiers are given one by us.
@@ -109,6 +142,7 @@ pub struct ListenerSettings {
 impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
+            is_closed: false,
             allow_anonymous: false,
             allow_zero_length_clientid: true,
             auto_id_prefix: "auto-".to_owned(),

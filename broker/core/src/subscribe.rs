@@ -106,6 +106,9 @@ impl Broker {
             out.tell(Event::SubscriptionsFull { client_id: &session.client_id, count });
             return (ReasonCode::QuotaExceeded, false);
         }
+        if self.memory_is_full && !session.subscriptions.has(filter) {
+            return (ReasonCode::QuotaExceeded, false);
+        }
         if self.store_is_full && session.expiry.is_durable() && !session.subscriptions.has(filter) {
             return (ReasonCode::QuotaExceeded, false);
         }
@@ -118,6 +121,7 @@ impl Broker {
             options.no_local = filter.shared().is_none();
             options.retain_as_published = true;
         }
+        out.tell(Event::Subscribed { client_id: &session.client_id, qos: options.qos, filter: filter.as_str() });
         let is_new = self.subscriptions.insert(filter, Subscriber { session: key, options, identifier });
         if is_new {
             session.subscriptions.insert(filter.into());
@@ -203,6 +207,7 @@ impl Broker {
                 self.routes.changed();
                 promises |= Self::keep(session, out, |number| StoreOp::Unsubscribed(number, filter.into()));
             }
+            out.tell(Event::Unsubscribed { client_id: &session.client_id, filter: filter.as_str() });
             let reason = if had { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted };
             codes.push(reason.as_u8());
         }

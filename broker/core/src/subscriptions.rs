@@ -113,6 +113,12 @@ impl SubscriptionTree {
         node.groups.as_deref()?.get(share_name?).copied()
     }
 
+    /// Calls `seen` for every level, parents before children, with its depth, those who have subscribed there, and those
+    /// who share a subscription there.
+    pub(crate) fn walk(&self, seen: &mut impl FnMut(usize, &str, &[Subscriber], &[Subscriber])) {
+        self.root.walk(0, &self.shares, seen);
+    }
+
     /// Levels in the tree, without its root.
     pub(crate) fn level_count(&self) -> usize {
         self.root.level_count()
@@ -179,6 +185,15 @@ impl Subscribers {
 }
 
 impl Node {
+    fn walk(&self, depth: usize, shares: &Shares, seen: &mut impl FnMut(usize, &str, &[Subscriber], &[Subscriber])) {
+        for (level, child) in self.children.iter() {
+            let groups = child.groups.iter().flat_map(|groups| groups.values());
+            let shared: Vec<Subscriber> = groups.flat_map(|group| shares.members(*group).iter().copied()).collect();
+            seen(depth, level, child.subscribers.as_slice(), &shared);
+            child.walk(depth + 1, shares, seen);
+        }
+    }
+
     fn level_count(&self) -> usize {
         self.children.iter().map(|(_, child)| 1 + child.level_count()).sum()
     }

@@ -111,6 +111,7 @@ impl Broker {
         self.sys.last_at = now;
         self.sys.numbers = vec![0; NUMBERS.len()];
         self.schedule_sys(now, out);
+        self.schedule_retained_look(now);
     }
 
     /// Every topic that counts something, and its number by now, whether `sys_interval` lets it be said or not.
@@ -219,6 +220,23 @@ impl Broker {
             subscriptions: self.subscriptions.len() as u64,
             shared_subscriptions: self.subscriptions.shares.member_count() as u64,
         }
+    }
+
+    /// Publishes a line of the log at `$SYS/broker/log/<severity>`, as mosquitto does: at QoS 2, not retained, and of no
+    /// interest to anybody after twenty seconds.
+    pub fn say_log(&mut self, now: Instant, severity: &str, line: &str, out: &mut impl Outbox) {
+        const EXPIRY: std::time::Duration = std::time::Duration::from_secs(20);
+        let name = format!("{ROOT}log/{severity}");
+        let Ok(topic) = TopicName::new(&name) else { return };
+        let item = Item {
+            topic,
+            payload: line.as_bytes(),
+            properties: Properties::EMPTY,
+            expires_at: Some(now + EXPIRY),
+            qos: QoS::ExactlyOnce,
+        };
+        let place = self.routes.place(topic, None);
+        self.route(now, &item, false, PublishGrant::of_the_broker(), None, place, out);
     }
 
     /// Publishes one topic below [`ROOT`], retained, at QoS 2 as mosquitto does.

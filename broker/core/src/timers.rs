@@ -16,6 +16,8 @@ pub(crate) enum Due {
     Will(u32),
     /// The broker speaks of itself.
     Sys,
+    /// Retained messages that have expired are looked for.
+    RetainedExpiry,
 }
 
 /// All that will become due.

@@ -131,13 +131,14 @@ mod tests {
     use crate::http_api::HttpDoor;
     use crate::listener::Protection;
     use acl::{Acl, PasswordFile};
+    use std::sync::Arc;
 
     fn access(acl: &str, is_closed: bool) -> HttpAccess {
         let hash = acl::PasswordHash::create(acl::HashAlgorithm::Sha512, None, b"secret", &[7; 12]).expect("a hash");
         let file = format!("anna:{hash}\nbert:{hash}\n");
         HttpAccess {
-            acl: if acl.is_empty() { Acl::open() } else { Acl::parse(acl.as_bytes()).expect("rules") },
-            passwords: is_closed.then(|| PasswordFile::parse(file.as_bytes()).expect("a password file")),
+            acl: Arc::new(if acl.is_empty() { Acl::open() } else { Acl::parse(acl.as_bytes()).expect("rules") }),
+            passwords: is_closed.then(|| Arc::new(PasswordFile::parse(file.as_bytes()).expect("a password file"))),
             listeners_json: "{}".to_owned(),
             doors: vec![HttpDoor { protection: Protection::default(), allow_anonymous: !is_closed }],
         }

@@ -3,11 +3,11 @@
 
 use std::num::NonZeroU32;
 
-use acl::{Acl, PasswordFile};
-use broker::{Protection, Reloaded};
+use acl::PasswordFile;
+use broker::Protection;
 use ring::{digest, hmac, pbkdf2};
 
-use crate::client::{Client, Running, packet, start_behind, text};
+use crate::client::{Client, Running, packet, reloaded, start_behind, text};
 use crate::log::Log;
 
 /// RFC 7677 §3: user "user", password "pencil".
@@ -34,13 +34,7 @@ fn start() -> Running {
 }
 
 fn reload(running: &Running, text: &str) {
-    running.handle.reload(Reloaded {
-        acl: Acl::open(),
-        passwords: Some(file(text)),
-        protections: vec![None],
-        settings: None,
-        http_access: None,
-    });
+    running.handle.reload(reloaded(Some(file(text)), None));
     running.settle();
 }
 

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use acl::{Acl, PasswordFile};
-use broker::{Appliance, Handle, ListenerConfig, Protection};
+use broker::{Appliance, Handle, ListenerConfig, Protection, Reloaded, ReloadedListener};
 use broker_core::{ListenerSettings, Settings};
 
 /// How long anything may take before a test gives up; nothing waits this long when all is well.
@@ -36,6 +36,7 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
         }],
         settings: Settings { listeners: vec![listener], ..Settings::default() },
         acl: Acl::open(),
+        acl_file: None,
         passwords: None,
         connection_messages: false,
         connections_max: None,
@@ -45,11 +46,29 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
         keeping: None,
         gather: broker::GATHER_TIME,
         http_api: None,
+        heartbeat: None,
         heap: || (0, 0),
     };
     adjust(&mut appliance);
     let (handle, thread) = appliance.start().expect("the broker starts");
     Running { handle, thread: Some(thread) }
+}
+
+/// What is told at a reload, for the one listener: passwords, and another protection if there is to be one.
+pub(crate) fn reloaded(passwords: Option<PasswordFile>, protection: Option<Protection>) -> Reloaded {
+    let checks_passwords = passwords.is_some();
+    let listener =
+        ListenerSettings { allow_anonymous: !checks_passwords, checks_passwords, ..ListenerSettings::default() };
+    Reloaded {
+        acl: Acl::open(),
+        acl_file: None,
+        passwords,
+        listeners: vec![ReloadedListener::Stays { protection, max_connections: None }],
+        http_access: None,
+        settings: Settings { listeners: vec![listener], ..Settings::default() },
+        connections_max: None,
+        connection_messages: true,
+    }
 }
 
 /// A plain broker that lets anyone in.

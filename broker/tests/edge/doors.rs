@@ -4,13 +4,12 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use acl::Acl;
-use broker::{Protection, Reloaded};
+use broker::Protection;
 use certs::issue::{self, Terms};
 use certs::{CaSource, CertificateTls, ServerFiles};
 use openssl::ssl::{Ssl, SslStream};
 
-use crate::client::{Running, connect, packet, publish, start_behind, text};
+use crate::client::{Running, connect, packet, publish, reloaded, start_behind, text};
 use crate::log::Log;
 
 /// A listener with these pre-shared keys.
@@ -134,13 +133,7 @@ fn a_key_that_is_wrong_is_told_of_and_who_comes_after_a_reload_needs_a_key_of_th
     let mut before = with_psk(&broker, "one", b"0123456789abcdef").expect("it is let in");
     before.write_all(&connect("before", 0)).expect("the broker takes it");
     assert_eq!(read(&mut before, 4), [0x20, 2, 0, 0]);
-    broker.handle.reload(Reloaded {
-        acl: Acl::open(),
-        passwords: None,
-        protections: vec![Some(psk(&[("two", b"fedcba9876543210")]))],
-        settings: None,
-        http_access: None,
-    });
+    broker.handle.reload(reloaded(None, Some(psk(&[("two", b"fedcba9876543210")]))));
     broker.settle();
     assert!(with_psk(&broker, "one", b"0123456789abcdef").is_none());
     converse(with_psk(&broker, "two", b"fedcba9876543210").expect("it is let in"));

@@ -89,6 +89,7 @@ fn two_brokers_cannot_have_one_store() {
         listeners: Vec::new(),
         settings: broker_core::Settings::default(),
         acl: acl::Acl::open(),
+        acl_file: None,
         passwords: None,
         connection_messages: false,
         connections_max: None,
@@ -102,6 +103,7 @@ fn two_brokers_cannot_have_one_store() {
         }),
         gather: broker::GATHER_TIME,
         http_api: None,
+        heartbeat: None,
         heap: || (0, 0),
     };
     let refused = another.start().err().expect("it is not started");

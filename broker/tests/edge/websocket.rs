@@ -4,11 +4,11 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use acl::Acl;
-use broker::{Protection, Reloaded, WebSocketRules};
+use broker::{Protection, WebSocketRules};
 
 use crate::client::{
-    Client, Running, connect, connect_v5, connect_with_will, packet, password_file, publish, start_behind, text,
+    Client, Running, connect, connect_v5, connect_with_will, packet, password_file, publish, reloaded, start_behind,
+    text,
 };
 use crate::doors::{certificate, converse, psk, with_psk};
 use crate::log::Log;
@@ -290,13 +290,9 @@ fn other_origins_count_after_a_reload_and_who_is_in_stays_in() {
     };
     assert_eq!([answer("http://one"), answer("http://two")], ["101", "403"]);
     let mut before = let_in(&broker, &connect("before", 0), &[0x20, 2, 0, 0]);
-    broker.handle.reload(Reloaded {
-        acl: Acl::open(),
-        passwords: None,
-        protections: vec![Some(Protection { websocket: Some(rules(&["http://two"])), ..Protection::default() })],
-        settings: None,
-        http_access: None,
-    });
+    broker
+        .handle
+        .reload(reloaded(None, Some(Protection { websocket: Some(rules(&["http://two"])), ..Protection::default() })));
     broker.settle();
     // An I/O thread takes its orders in their order, and a connection behind this one is behind it.
     assert_eq!([answer("http://one"), answer("http://two")], ["403", "101"]);

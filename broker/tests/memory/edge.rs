@@ -37,6 +37,7 @@ fn connection_by(protection: Protection, request: &[u8], before: &[u8], [client_
         listeners: vec![listener],
         settings: Settings { listeners, ..Settings::default() },
         acl: Acl::open(),
+        acl_file: None,
         passwords: None,
         connection_messages: false,
         connections_max: None,
@@ -46,6 +47,7 @@ fn connection_by(protection: Protection, request: &[u8], before: &[u8], [client_
         stalled_time_max: broker::STALLED_TIME_MAX,
         io_threads: 0,
         http_api: None,
+        heartbeat: None,
         heap: || (0, 0),
     };
     let (handle, thread) = appliance.start().expect("the broker starts");

@@ -2,7 +2,7 @@
 
 use super::{Carry, OptionSpec, PLAIN, Reload, Takes};
 use crate::draft::Draft;
-use crate::fault::shown;
+use crate::fault::{Level, shown};
 use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
 use crate::{Fault, values};
 
@@ -46,7 +46,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "check_retain_source",
         takes: Takes::Bool,
         default: "false",
-        reload: Reload::No,
         means: "Ask whether the publisher still has the right to publish before its retained message is sent.",
         carry: Carry::Bool(|draft| &mut draft.global.check_retain_source),
         ..PLAIN
@@ -63,7 +62,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "retain_available",
         takes: Takes::Bool,
         default: "true",
-        reload: Reload::No,
         means: "Whether messages may be retained; a client that tries all the same is disconnected.",
         carry: Carry::Bool(|draft| &mut draft.global.retain_available),
         ..PLAIN
@@ -72,7 +70,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "set_tcp_nodelay",
         takes: Takes::Bool,
         default: "false",
-        reload: Reload::No,
         means: "Send small packets at once instead of gathering them: less delay, more packets.",
         carry: Carry::Bool(|draft| &mut draft.global.set_tcp_nodelay),
         ..PLAIN
@@ -152,24 +149,27 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         name: "retain_expiry_interval",
+        out_of_bounds: Some("retain_expiry_interval must be >= 1."),
         takes: Takes::Int { min: 1, max: i32::MAX as i64, words: "1 minute or more" },
         default: "off",
-        reload: Reload::No,
-        means: "How often expired retained messages are looked for.",
+        means: "How often expired retained messages are looked for and forgotten.",
+        carry: Carry::Own(retain_expiry_interval),
         ..PLAIN
     },
     OptionSpec {
         name: "clientid_prefixes",
         default: "any",
+        deprecated: Some(""),
         means: "Only clients whose identifier begins like this may connect.",
+        carry: Carry::Text(|draft| &mut draft.global.clientid_prefixes),
         ..PLAIN
     },
     OptionSpec {
         name: "enable_control_api",
         takes: Takes::Bool,
         default: "false",
-        reload: Reload::No,
-        means: "Answer requests under $CONTROL/broker/v1.",
+        means: "Answer listPlugins and listListeners under $CONTROL/broker/v1.",
+        carry: Carry::Bool(|draft| &mut draft.global.enable_control_api),
         ..PLAIN
     },
     OptionSpec {
@@ -191,6 +191,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 
 fn include_dir(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
     draft.include_dir = Some(text_of(option.name, line, VALUE_BYTES_MAX)?.to_owned());
+    Ok(())
+}
+
+/// Nineteen years, as mosquitto has it.
+const RETAIN_EXPIRY_MINUTES_MAX: i64 = 10_000_000;
+
+fn retain_expiry_interval(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let minutes = values::integer(option, line)?;
+    if minutes > RETAIN_EXPIRY_MINUTES_MAX {
+        draft.warn(Level::Warning, "Warning: retain_expiry_interval being capped at 19 years.");
+    }
+    draft.global.retain_expiry_interval = draft.located(minutes.min(RETAIN_EXPIRY_MINUTES_MAX)).into();
     Ok(())
 }
 

@@ -10,10 +10,10 @@ use crate::{Fault, Protocol, ProtocolVersions, SocketDomain, values};
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "listener",
+        said: Some("listener port"),
         takes: Takes::Form("a port, and optionally an address or a host name"),
         default: "none: local-only mode",
         repeatable: true,
-        reload: Reload::No,
         means: "Listens on a port; the options below it speak of this listener.",
         carry: Carry::Own(listener),
         ..PLAIN
@@ -22,7 +22,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "port",
         takes: Takes::Int { min: 1, max: 65_535, words: "1 to 65535" },
         default: "1883",
-        reload: Reload::No,
         deprecated: Some("Please use 'listener' instead."),
         means: "The port of the default listener.",
         carry: Carry::Own(port),
@@ -31,7 +30,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "bind_address",
         default: "all",
-        reload: Reload::No,
         deprecated: Some("Please use 'listener' instead."),
         means: "The address of the default listener.",
         carry: Carry::Own(bind_address),
@@ -42,7 +40,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         takes: Takes::Form("mqtt, websockets or http_api"),
         default: "mqtt",
-        reload: Reload::No,
         means: "What is spoken on this port.",
         carry: Carry::Own(protocol),
         ..PLAIN
@@ -52,7 +49,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         takes: Takes::Form("ipv4 or ipv6"),
         default: "both",
-        reload: Reload::No,
         means: "Which of a host name's addresses to listen on.",
         carry: Carry::Own(socket_domain),
         ..PLAIN
@@ -79,6 +75,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         name: "max_topic_alias",
+        out_of_bounds: Some("Invalid 'max_topic_alias' value in configuration."),
         scope: Scope::Listener,
         takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535" },
         default: "10",
@@ -88,6 +85,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         name: "max_topic_alias_broker",
+        out_of_bounds: Some("Invalid 'max_topic_alias_broker' value in configuration."),
         scope: Scope::Listener,
         takes: Takes::Int { min: 0, max: 65_535, words: "0 to 65535" },
         default: "10",
@@ -133,7 +131,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "bind_interface",
         scope: Scope::ListenerOrDefault,
         default: "any",
-        reload: Reload::No,
         means: "Listen on this network interface only.",
         ..PLAIN
     },
@@ -150,7 +147,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Listener,
         takes: Takes::Form("1 or 2"),
         default: "off",
-        reload: Reload::No,
         means: "Expect the header of the PROXY protocol, with the real address of the client.",
         ..PLAIN
     },
@@ -159,7 +155,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Listener,
         takes: Takes::Bool,
         default: "false",
-        reload: Reload::No,
         means: "Refuse what the proxy did not receive over TLS.",
         ..PLAIN
     },
@@ -193,7 +188,7 @@ fn listener(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), F
 }
 
 fn listener_of(draft: &Draft, option: &OptionSpec, line: &Line) -> Result<ListenerDraft, Fault> {
-    values::word(option.name, line)?;
+    values::word(option.said(line), line)?;
     let port = values::integer(&LISTENER_PORT, line)?;
     let address = line.words().nth(1).map(|address| draft.located(address.to_owned()));
     if port == 0 {
@@ -208,8 +203,12 @@ fn listener_of(draft: &Draft, option: &OptionSpec, line: &Line) -> Result<Listen
 }
 
 /// The first word of a `listener` line. Port 0 is a Unix socket's, for which there are words of their own.
-const LISTENER_PORT: OptionSpec =
-    OptionSpec { name: "port", takes: Takes::Int { min: 0, max: 65_535, words: "1 to 65535" }, ..PLAIN };
+const LISTENER_PORT: OptionSpec = OptionSpec {
+    name: "port",
+    said: Some("port"),
+    takes: Takes::Int { min: 0, max: 65_535, words: "1 to 65535" },
+    ..PLAIN
+};
 
 fn port(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
     let port = values::integer(option, line)?;

@@ -2,6 +2,7 @@
 
 use super::{Carry, OptionSpec, PLAIN, Takes};
 use crate::draft::{Draft, LogDestinations, Written};
+use crate::fault::Level;
 use crate::lines::Line;
 use crate::log::LogTypes;
 use crate::{Fault, Located, values};
@@ -9,10 +10,10 @@ use crate::{Fault, Located, values};
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "log_dest",
-        takes: Takes::Form("stdout, stderr, none, or file and a path; syslog, topic, dlt and android not yet"),
+        takes: Takes::Form("stdout, stderr, syslog, topic, journal, json, none, or file and a path"),
         default: "stderr",
         repeatable: true,
-        means: "Where the log goes.",
+        means: "Where the log goes: journal is systemd's, with fields; json is lines on stdout; topic is $SYS/broker/log/E and so on.",
         carry: Carry::Own(log_dest),
         ..PLAIN
     },
@@ -55,7 +56,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "log_facility",
         takes: Takes::Int { min: 0, max: 7, words: "0 to 7" },
         default: "daemon",
-        means: "The facility of syslog.",
+        means: "The facility of syslog: local0 to local7.",
+        carry: Carry::Int(|draft| &mut draft.global.log_facility),
         ..PLAIN
     },
 ];
@@ -80,10 +82,16 @@ fn log_dest(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), F
             }
             log.file = Written(file.map(|path| Located::new(path, at)));
         }
-        "syslog" | "topic" | "dlt" | "android" => {
-            return Err(Fault::NotYet { name: format!("log_dest {word}"), instead: None });
+        "syslog" => log.syslog = true,
+        "topic" => log.topic = true,
+        "journal" => log.journal = true,
+        "json" => log.json = true,
+        "dlt" => {
+            let message =
+                "Warning: nightjar knows no DLT (automotive logging): nothing is sent there. Use syslog or journal.";
+            draft.warn(Level::Warning, message);
         }
-        other => return Err(values::invalid(option.name, other, "stdout, stderr, none, or file and a path")),
+        other => return Err(values::invalid(option.name, other, &option.takes.to_string())),
     }
     Ok(())
 }

@@ -34,8 +34,14 @@ pub struct OptionSpec {
     pub default: &'static str,
     /// A second line adds to the first.
     pub repeatable: bool,
-    /// Whether SIGHUP applies a new value (as mosquitto 2.1.2 does, not as its manual says).
+    /// Whether SIGHUP applies a new value. mosquitto 2.1.2 does so with fewer.
     pub reload: Reload,
+    /// What mosquitto calls it in its errors, where that is not its name.
+    pub said: Option<&'static str>,
+    /// What mosquitto says whenever it reads it.
+    pub note: Option<&'static str>,
+    /// Read and checked whole, and then refused: the work itself comes later.
+    pub later: bool,
     /// What mosquitto says after "... will be removed in version 3.0."
     pub deprecated: Option<&'static str>,
     /// One sentence.
@@ -118,7 +124,7 @@ pub(crate) enum Carry {
 }
 
 /// What most options are: the rows say only what differs.
-const PLAIN: OptionSpec = OptionSpec {
+pub(crate) const PLAIN: OptionSpec = OptionSpec {
     name: "",
     aliases: &[],
     scope: Scope::Global,
@@ -126,6 +132,9 @@ const PLAIN: OptionSpec = OptionSpec {
     default: "",
     repeatable: false,
     reload: Reload::Yes,
+    said: None,
+    note: None,
+    later: false,
     deprecated: None,
     means: "",
     out_of_bounds: None,
@@ -159,10 +168,16 @@ impl OptionSpec {
     /// What nightjar does about it.
     pub fn status(&self) -> Status {
         match self.carry {
+            _ if self.later => Status::NotYet,
             Carry::Bool(_) | Carry::Int(_) | Carry::Text(_) | Carry::Own(_) => Status::Carried,
             Carry::NotYet => Status::NotYet,
             Carry::Ignored(why) => Status::Ignored(why),
         }
+    }
+
+    /// What errors call it in `line`: as it is written there, unless mosquitto has another name for it.
+    pub(crate) fn said<'a>(&self, line: &Line<'a>) -> &'a str {
+        self.said.unwrap_or(line.name)
     }
 
     fn is_called(&self, name: &str) -> bool {

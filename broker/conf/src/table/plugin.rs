@@ -1,6 +1,7 @@
-//! Plugins, none of which nightjar can load: they are made for mosquitto's own memory.
+//! Plugins, none of which nightjar can load: they are made for mosquitto's own memory. Their lines are checked whole.
 
-use super::{OptionSpec, PLAIN, Reload, Scope, Takes};
+use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
+use crate::plugin::{deny_special_chars, global_plugin, plugin, plugin_load, plugin_opt, plugin_use};
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -12,6 +13,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         repeatable: true,
         reload: Reload::No,
         means: "Loads a plugin.",
+        carry: Carry::Own(plugin),
+        later: true,
         ..PLAIN
     },
     OptionSpec {
@@ -21,6 +24,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         repeatable: true,
         reload: Reload::No,
         means: "Loads a plugin for all listeners.",
+        carry: Carry::Own(global_plugin),
+        later: true,
         ..PLAIN
     },
     OptionSpec {
@@ -30,6 +35,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         repeatable: true,
         reload: Reload::No,
         means: "Loads a plugin under a name without using it yet.",
+        carry: Carry::Own(plugin_load),
+        later: true,
         ..PLAIN
     },
     OptionSpec {
@@ -40,6 +47,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         repeatable: true,
         reload: Reload::No,
         means: "Uses a plugin that plugin_load loaded for this listener.",
+        carry: Carry::Own(plugin_use),
+        later: true,
         ..PLAIN
     },
     OptionSpec {
@@ -50,6 +59,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         repeatable: true,
         reload: Reload::No,
         means: "An option of the plugin above.",
+        carry: Carry::Own(plugin_opt),
+        later: true,
         ..PLAIN
     },
     OptionSpec {
@@ -59,6 +70,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         default: "true",
         reload: Reload::No,
         means: "Refuse user names and Client Identifiers with + or # before the plugin is asked.",
+        carry: Carry::Own(deny_special_chars),
+        later: true,
         ..PLAIN
     },
 ];

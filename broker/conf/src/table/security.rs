@@ -1,8 +1,8 @@
 //! Who may come in, and where that is written.
 
-use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
+use super::{Carry, OptionSpec, PLAIN, Scope, Takes};
 use crate::draft::Draft;
-use crate::lines::{Line, text_of};
+use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
 use crate::{Fault, values};
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -10,7 +10,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "per_listener_settings",
         takes: Takes::Bool,
         default: "false",
-        reload: Reload::No,
         deprecated: Some("Please see the documentation for how to achieve the same effect."),
         means: "Let the options of this section speak of the listener they stand under.",
         carry: Carry::Own(per_listener_settings),
@@ -85,12 +84,22 @@ fn per_listener_settings(draft: &mut Draft, option: &OptionSpec, line: &Line) ->
     Ok(())
 }
 
+/// `told` is mosquitto's name for it in this one message.
+fn prefix_of(option: &OptionSpec, line: &Line, told: &str) -> Result<String, Fault> {
+    let prefix = text_of(option.name, line, VALUE_BYTES_MAX)?;
+    if prefix.len() > AUTO_ID_PREFIX_BYTES_MAX {
+        let message = format!("{told} length must be <= {AUTO_ID_PREFIX_BYTES_MAX}.");
+        return Err(Fault::told(message, format!("These are {} bytes.", prefix.len())));
+    }
+    Ok(prefix.to_owned())
+}
+
 fn auto_id_prefix(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    let prefix = text_of(option.name, line, AUTO_ID_PREFIX_BYTES_MAX)?.to_owned();
+    let prefix = prefix_of(option, line, option.name)?;
     draft.set_text(|draft| &mut draft.security().auto_id_prefix, option.name, prefix)
 }
 
 pub(super) fn listener_auto_id_prefix(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
-    let prefix = text_of(option.name, line, AUTO_ID_PREFIX_BYTES_MAX)?.to_owned();
+    let prefix = prefix_of(option, line, "'listener_auto_id_prefix'")?;
     draft.set_text(|draft| &mut draft.listener().auto_id_prefix, option.name, prefix)
 }

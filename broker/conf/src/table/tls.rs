@@ -1,6 +1,6 @@
 //! TLS of a listener, with certificates and with pre-shared keys.
 
-use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
+use super::{Carry, OptionSpec, PLAIN, Scope, Takes};
 use crate::draft::Draft;
 use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
 use crate::{Fault, TlsVersion, values};
@@ -29,7 +29,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Listener,
         takes: Takes::Path,
         default: "none",
-        reload: Reload::No,
         means: "Roots that the certificates of clients must lead to, PEM.",
         carry: Carry::Text(|draft| &mut draft.listener().cafile),
         ..PLAIN
@@ -39,7 +38,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         takes: Takes::Path,
         default: "none",
-        reload: Reload::No,
         means: "The same as a folder of PEM files.",
         carry: Carry::Text(|draft| &mut draft.listener().capath),
         ..PLAIN
@@ -49,7 +47,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         takes: Takes::Bool,
         default: "false",
-        reload: Reload::No,
         means: "Only a client with a certificate may come in.",
         carry: Carry::Bool(|draft| &mut draft.listener().require_certificate),
         ..PLAIN
@@ -59,7 +56,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Listener,
         takes: Takes::Form("tlsv1.2 or tlsv1.3"),
         default: "tlsv1.2",
-        reload: Reload::No,
         means: "The oldest version of TLS that is spoken.",
         carry: Carry::Own(tls_version),
         ..PLAIN
@@ -68,7 +64,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "psk_hint",
         scope: Scope::ListenerOrDefault,
         default: "none",
-        reload: Reload::No,
         means: "Turns TLS-PSK on; the text is told to clients, which mostly ignore it.",
         carry: Carry::Text(|draft| &mut draft.listener().psk_hint),
         ..PLAIN
@@ -78,7 +73,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         takes: Takes::Form("a list in the words of OpenSSL"),
         default: "the defaults of OpenSSL",
-        reload: Reload::No,
         means: "Cipher suites for TLS-PSK; for certificates the suites are fixed and a warning says so.",
         carry: Carry::Text(|draft| &mut draft.listener().ciphers),
         ..PLAIN
@@ -87,7 +81,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "ciphers_tls1.3",
         scope: Scope::ListenerOrDefault,
         default: "all",
-        reload: Reload::No,
         means: "Cipher suites of TLS 1.3.",
         ..PLAIN
     },
@@ -113,7 +106,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Listener,
         takes: Takes::Bool,
         default: "false",
-        reload: Reload::No,
         means: "Accept certificates of clients outside their dates.",
         ..PLAIN
     },
@@ -137,7 +129,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "tls_engine",
         scope: Scope::ListenerOrDefault,
         default: "none",
-        reload: Reload::No,
         means: "The OpenSSL engine that holds the key.",
         ..PLAIN
     },
@@ -145,7 +136,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "tls_engine_kpass_sha1",
         scope: Scope::ListenerOrDefault,
         default: "none",
-        reload: Reload::No,
         means: "The hash of that engine's password.",
         ..PLAIN
     },
@@ -154,7 +144,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         takes: Takes::Form("pem or engine"),
         default: "pem",
-        reload: Reload::No,
         means: "Whether keyfile is a file or a name that the engine knows.",
         ..PLAIN
     },

@@ -15,6 +15,7 @@ mod connecting;
 mod delivering;
 mod full_store;
 mod keeping;
+mod limits;
 mod overload;
 mod publishing;
 mod reason_strings;

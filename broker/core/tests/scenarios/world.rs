@@ -128,6 +128,7 @@ impl Outbox for Desk {
             Event::PublishDenied { client_id, topic, .. } => format!("{client_id} may not publish to {topic}"),
             Event::RetainedFull { bytes_max } => format!("{bytes_max} bytes retained"),
             Event::SubscriptionsFull { client_id, count } => format!("{client_id} has {count} subscriptions"),
+            Event::Command { client_id, command, .. } => format!("{client_id} asks {command}"),
             Event::TakenOver { client_id } => format!("{client_id} taken over"),
             Event::Dropped { client_id, why, .. } => {
                 self.dropped.push(format!("{client_id} {why:?}"));

@@ -1,0 +1,56 @@
+//! What the rules refused lately: told once for a client, a topic and a minute, for who is refused mostly tries again.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Instant;
+
+use crate::{REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX};
+
+/// Client and topic as one number, made with a key that no stranger knows: two that fall together hold each other's
+/// tongue for a minute, and no more. So a topic of 65,535 bytes takes as much memory as a short one.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    told: BTreeMap<u64, Instant>,
+    key: RandomState,
+}
+
+impl Refusals {
+    /// Whether this one is to be told now.
+    pub(crate) fn is_due(&mut self, now: Instant, client_id: &str, topic: &str) -> bool {
+        let place = self.key.hash_one((client_id, topic));
+        if self.told.get(&place).is_some_and(|at| now.duration_since(*at) < REFUSAL_QUIET) {
+            return false;
+        }
+        if self.told.len() >= REFUSALS_REMEMBERED_MAX {
+            self.told.retain(|_, at| now.duration_since(*at) < REFUSAL_QUIET);
+            if self.told.len() >= REFUSALS_REMEMBERED_MAX {
+                return false; // a flood: what is told already is enough to see it
+            }
+        }
+        self.told.insert(place, now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_refusal_is_told_once_for_a_client_a_topic_and_a_minute() {
+        let (mut refusals, now) = (Refusals::default(), Instant::now());
+        assert!(refusals.is_due(now, "a", "t") && !refusals.is_due(now, "a", "t"));
+        assert!(refusals.is_due(now, "b", "t") && refusals.is_due(now, "a", "u"));
+        let almost = REFUSAL_QUIET.saturating_sub(Duration::from_millis(1));
+        assert!(!refusals.is_due(now + almost, "a", "t") && refusals.is_due(now + REFUSAL_QUIET, "a", "t"));
+    }
+
+    #[test]
+    fn a_flood_of_topics_is_remembered_up_to_the_limit() {
+        let (mut refusals, now) = (Refusals::default(), Instant::now());
+        let told = (0..REFUSALS_REMEMBERED_MAX + 100).filter(|n| refusals.is_due(now, "a", &n.to_string())).count();
+        assert_eq!((told, refusals.told.len()), (REFUSALS_REMEMBERED_MAX, REFUSALS_REMEMBERED_MAX));
+        assert!(refusals.is_due(now + REFUSAL_QUIET, "a", "new"), "and forgotten again");
+    }
+}
