@@ -149,18 +149,20 @@ fn could_be_written(path: &Path) -> std::io::Result<()> {
 }
 
 fn check_openness(listener: &Listener, findings: &mut Findings) {
-    let port = listener.port;
-    let is_open_to_network = listener.address.as_deref().is_none_or(|host| !is_loopback(host));
+    let door = match &listener.unix {
+        Some(path) => format!("unix socket {}", path.display()),
+        None => format!("port {}", listener.port),
+    };
+    let is_open_to_network =
+        listener.unix.is_none() && listener.address.as_deref().is_none_or(|host| !is_loopback(host));
     if listener.allow_anonymous && is_open_to_network {
         findings.warning(format!(
-            "port {port}: anyone who can reach it may connect (allow_anonymous true): set allow_anonymous false and give \
+            "{door}: anyone who can reach it may connect (allow_anonymous true): set allow_anonymous false and give \
              a password_file, or listen on 127.0.0.1 alone"
         ));
     }
-    if !listener.allow_anonymous && listener.password_file.is_none() {
-        findings.warning(format!(
-            "port {port}: nobody can connect: allow_anonymous is false and there is no password_file"
-        ));
+    if !listener.allow_anonymous && listener.password_file.is_none() && listener.username_from.is_none() {
+        findings.warning(format!("{door}: nobody can connect: allow_anonymous is false and there is no password_file"));
     }
     if listener.password_file.is_some()
         && listener.certificates.is_none()
@@ -168,7 +170,7 @@ fn check_openness(listener: &Listener, findings: &mut Findings) {
         && is_open_to_network
     {
         findings.warning(format!(
-            "port {port}: passwords and messages travel unencrypted: give it a psk_file or a certificate, or keep it \
+            "{door}: passwords and messages travel unencrypted: give it a psk_file or a certificate, or keep it \
              within a network that you trust"
         ));
     }

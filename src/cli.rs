@@ -76,6 +76,9 @@ pub(crate) struct RunArgs {
     /// Read and check everything, then exit
     #[arg(long)]
     test_config: bool,
+    /// Write the keys of all TLS sessions to FILE, for finding faults only: whoever has it reads everything
+    #[arg(long, value_name = "FILE")]
+    tls_keylog: Option<PathBuf>,
     /// Go on in the background
     #[arg(short, long)]
     daemon: bool,
@@ -93,7 +96,7 @@ impl RunArgs {
                 .toml
                 .or_else(|| Some(self.config.as_ref()?.with_file_name("nightjar.toml")).filter(|p| p.exists())),
             config: self.config,
-            overrides: Overrides { set, ports, verbose: self.verbose, quiet: self.quiet },
+            overrides: Overrides { set, ports, verbose: self.verbose, quiet: self.quiet, tls_keylog: self.tls_keylog },
             only_test: self.test_config,
             in_background: self.daemon,
         })

@@ -4,6 +4,7 @@
 //! What a command does is in the file of its name.
 
 mod acl_cmd;
+mod addresses;
 mod capabilities;
 mod certs_cmd;
 mod check;

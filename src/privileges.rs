@@ -187,6 +187,11 @@ pub(crate) fn check(wanted: Option<&Located<String>>) -> Result<(), String> {
     }
 }
 
+/// Gives a unix socket of ours to `user`.
+pub(crate) fn give_socket(path: &std::path::Path, user: &User) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+}
+
 /// Gives a folder of files, all of them ours, to `user`.
 pub(crate) fn give_folder(dir: &std::path::Path, user: &User) -> io::Result<()> {
     let give =

@@ -169,10 +169,16 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
             BAD_CONFIGURATION
         })?;
     }
-    for address in appliance.listeners.iter().flat_map(|listener| &listener.addresses) {
-        let kind = if address.is_ipv4() { "ipv4" } else { "ipv6" };
-        tracing::info!(target: "information", "Opening {kind} listen socket on port {}.", address.port());
+    for listener in &appliance.listeners {
+        for address in &listener.addresses {
+            let kind = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+            tracing::info!(target: "information", "Opening {kind} listen socket on port {}.", address.port());
+        }
+        if let Some(path) = &listener.unix {
+            tracing::info!(target: "information", "Opening unix listen socket on path {}.", path.display());
+        }
     }
+    let unix: Vec<PathBuf> = appliance.listeners.iter().filter_map(|listener| listener.unix.clone()).collect();
     say_threads(appliance.io_threads, cores, extras.broker.threads.is_some());
     if let Some(dir) = &store_dir {
         move_in(&settings, dir);
@@ -197,6 +203,13 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     let hand_over = |user: &nix::unistd::User| {
         if let Some(file) = log.file() {
             file.give_to(user.uid.as_raw(), user.gid.as_raw());
+        }
+        for path in &unix {
+            // mosquitto makes it as that user, whose group may connect.
+            if let Err(error) = privileges::give_socket(path, user) {
+                tracing::warn!(target: "warning", "Warning: cannot give the unix socket {} to the user '{}': {error}. Only root \
+                    can connect to it.", path.display(), user.name);
+            }
         }
         if let Some(dir) = &store_dir
             && let Err(error) = privileges::give_folder(dir, user)

@@ -8,19 +8,19 @@ mod reload;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _};
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use acl::{Acl, LineFault, PasswordFile};
 use broker::{Appliance, Autosave, Durability, Keeping, ListenerConfig};
-use broker_conf::{Listener, Located, Protocol, Settings, SocketDomain};
+use broker_conf::{Listener, Located, Protocol, Settings};
 use broker_core::{ListenerInfo, ListenerSettings, VersionSet};
 use mqtt::QoS;
 
+use crate::addresses;
 use crate::moving::place;
 pub(crate) use http::in_force as http_in_force;
-use protection::protection;
+use protection::{key_log, protection};
 pub(crate) use protection::{of_listener, server_files};
 pub(crate) use reload::{Slots, protections, reloaded};
 
@@ -41,16 +41,22 @@ pub(crate) struct SetupError(pub String);
 pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Result<Appliance, Vec<SetupError>> {
     let mut errors = Vec::new();
     let rules = rules(&settings.listeners, &mut errors, warnings);
+    let key_log = key_log(settings, warnings);
     let mut listeners = Vec::new();
     for listener in &settings.listeners {
-        let addresses = addresses(listener).unwrap_or_else(|error| {
+        let addresses = addresses::of(listener, warnings).unwrap_or_else(|error| {
             errors.push(error);
             Vec::new()
         });
-        let protection = protection(settings, listener, &mut errors, warnings);
-        listeners.push(ListenerConfig { addresses, max_connections: listener.max_connections, protection });
+        let protection = protection(settings, listener, key_log.as_ref(), &mut errors, warnings);
+        listeners.push(ListenerConfig {
+            addresses,
+            unix: listener.unix.clone(),
+            max_connections: listener.max_connections,
+            protection,
+        });
     }
-    let http_api = http::api(settings, &mut errors, warnings);
+    let http_api = http::api(settings, key_log.as_ref(), &mut errors, warnings);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -207,40 +213,6 @@ pub(crate) fn cannot_open(path: &Path, option: &str, at: &str, cause: &io::Error
     text
 }
 
-fn addresses(listener: &Listener) -> Result<Vec<SocketAddr>, SetupError> {
-    let wanted = |address: &SocketAddr| match listener.socket_domain {
-        SocketDomain::Any => true,
-        SocketDomain::Ipv4 => address.is_ipv4(),
-        SocketDomain::Ipv6 => address.is_ipv6(),
-    };
-    let Some(host) = &listener.address else {
-        let mut all = vec![SocketAddr::from(([0, 0, 0, 0], listener.port))];
-        if has_ipv6() {
-            all.push(SocketAddr::from(([0_u16; 8], listener.port)));
-        }
-        return Ok(all.into_iter().filter(wanted).collect());
-    };
-    let at = listener.at.as_ref().map_or_else(String::new, |at| format!(" ({at})"));
-    let found: Vec<SocketAddr> = (host.as_str(), listener.port)
-        .to_socket_addrs()
-        .map_err(|cause| {
-            SetupError(format!(
-                "Error: the listener's address {host} cannot be found: {cause}{at}. Use an address of this machine."
-            ))
-        })?
-        .filter(wanted)
-        .collect();
-    if found.is_empty() {
-        return Err(SetupError(format!("Error: {host} has no address of the listener's socket_domain{at}.")));
-    }
-    Ok(found)
-}
-
-/// Whether this machine speaks IPv6: where it does not, listening on all addresses means IPv4.
-fn has_ipv6() -> bool {
-    std::net::UdpSocket::bind("[::]:0").is_ok()
-}
-
 fn core_settings(settings: &Settings) -> broker_core::Settings {
     broker_core::Settings {
         allow_duplicate_messages: settings.allow_duplicate_messages,
@@ -288,7 +260,7 @@ fn listener_info(listener: &Listener) -> ListenerInfo {
         port: listener.port,
         protocol: Some(protocol.to_owned()),
         bind_address: listener.address.clone(),
-        socket_path: None,
+        socket_path: listener.unix.as_ref().map(|path| path.display().to_string()),
         tls: listener.certificates.is_some() || listener.psk.is_some(),
     }
 }
@@ -301,6 +273,8 @@ fn listener_settings(listener: &Listener) -> ListenerSettings {
         allow_zero_length_clientid: listener.allow_zero_length_clientid,
         auto_id_prefix: listener.auto_id_prefix.clone(),
         checks_passwords: listener.password_file.is_some(),
+        names_by_door: listener.username_from.is_some(),
+        username_as_client_id: listener.use_username_as_clientid,
         versions: VersionSet { v31: versions.v31, v311: versions.v311, v5: versions.v5 },
         max_qos: QoS::from_u8(listener.max_qos).unwrap_or(QoS::ExactlyOnce),
         max_topic_alias: listener.max_topic_alias,

@@ -50,7 +50,7 @@ impl Watch {
 
 fn files_of(listener: &Listener) -> Vec<PathBuf> {
     let Some(files) = &listener.certificates else { return Vec::new() };
-    let optional = [files.cafile.as_ref(), files.capath.as_ref()];
+    let optional = [files.cafile.as_ref(), files.capath.as_ref(), files.crlfile.as_ref()];
     let all = [Some(&files.certfile), Some(&files.keyfile)].into_iter().chain(optional).flatten();
     all.map(|file| file.value.clone()).collect()
 }

@@ -110,6 +110,7 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         BACKLOGS_BYTES_MAX TURN_STEPS_MAX TURN_STEPS_PER_WRITE HANDSHAKES_PER_TURN_MAX STALLED_TIME_MAX LAG_LOOK
         IO_THREADS_MAX IO_THREADS_DEFAULT_MAX BATCH_BYTES BATCHES_WAITING_MAX
         WEBSOCKET_FRAME_BYTES_MAX HTTP_CONNECTIONS_MAX HTTP_TIME_MAX HTTP_FIGURES_FRESH
+        CONTROL_COMMANDS_MAX LOG_LINES_WAITING_MAX REFUSALS_REMEMBERED_MAX REFUSAL_QUIET
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));

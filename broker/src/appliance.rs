@@ -1,6 +1,7 @@
 //! A broker that runs: its thread, and the handle by which the rest of the process speaks to it.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use acl::{Acl, PasswordFile};
 use broker_core::{Broker, Settings, Stats};
 use broker_store::Store;
-use mio::{Interest, Poll, Waker};
+use mio::{Poll, Waker};
 use slab::Slab;
 
 use crate::desk::Desk;
@@ -30,6 +31,7 @@ use crate::out_queue::Spares;
 use crate::reactor::{Reactor, WAKE};
 use crate::refusals::Refusals;
 use crate::strangers::Strangers;
+use crate::stream::Stream;
 use crate::turn::Turn;
 use crate::workers::Workers;
 use crate::{IO_THREADS_MAX, LOG_LINES_WAITING_MAX, READ_BYTES, lines};
@@ -128,6 +130,15 @@ pub enum StartError {
         /// Why not.
         cause: io::Error,
     },
+    /// The unix socket cannot be had.
+    #[error("Error binding unix socket: {}\nIts path is {}. Its folder must be there and ours to write in; what is no socket there is left as it is.",
+        in_words(.cause), .path.display())]
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
     /// The store cannot be opened. Damage is no reason.
     #[error("Error: {0}")]
     Store(#[from] broker_store::OpenError),
@@ -136,13 +147,20 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// What the system says, as mosquitto prints it: without the number.
+fn in_words(cause: &io::Error) -> String {
+    cause
+        .raw_os_error()
+        .map_or_else(|| cause.to_string(), |number| nix::errno::Errno::from_raw(number).desc().to_owned())
+}
+
 /// What other threads may ask of the loop.
 pub(crate) enum Command {
     Stop,
     Reload(Box<Reloaded>),
     Protect(Vec<Option<Protection>>, Vec<Protection>),
     Verified(Verified),
-    Local(mio::net::UnixStream),
+    Local(Stream),
     Stats(Sender<Stats>),
     Figures(http_api::Asked),
     Kept(Kept),
@@ -190,14 +208,12 @@ impl Appliance {
         let (commands, inbox) = channel();
         let mut sockets = Vec::new();
         for (listener, config) in self.listeners.iter().enumerate() {
-            for address in &config.addresses {
-                sockets.push(bind(*address, listener as u16)?);
-            }
+            sockets.extend(bind_all(config, listener as u16)?);
         }
         for (at, socket) in sockets.iter_mut().enumerate() {
-            poll.registry().register(&mut socket.socket, Listening::token(at), Interest::READABLE)?;
+            socket.register(poll.registry(), Listening::token(at))?;
         }
-        let addresses = sockets.iter().map(|s| s.socket.local_addr()).collect::<io::Result<Arc<[_]>>>()?;
+        let addresses = sockets.iter().filter_map(Listening::address).collect::<io::Result<Arc<[_]>>>()?;
         let http_sockets = self.http_api.as_ref().map_or_else(|| Ok(Vec::new()), http_api::bind)?;
         bound()?;
         let (http, http_addresses) = match self.http_api {
@@ -266,6 +282,8 @@ impl Appliance {
                 awaiting: Vec::new(),
                 slowed: Vec::new(),
                 logins,
+                names_from: self.listeners.iter().map(|listener| listener.protection.names).collect(),
+                names: HashMap::new(),
                 connect_bytes: 0,
                 verdicts: Vec::new(),
                 answers: Vec::new(),
@@ -324,15 +342,25 @@ fn open(keeping: &Keeping, started: Instant, core: &mut Broker) -> Result<Store,
     Ok(store)
 }
 
-pub(crate) fn bind(address: SocketAddr, listener: u16) -> Result<Listening, StartError> {
-    Listening::bind(address, listener).map_err(|cause| match cause.kind() {
-        io::ErrorKind::AddrInUse => StartError::Busy(address),
-        _ => StartError::Listen { address, cause },
-    })
+/// Opens everything that a listener listens at.
+pub(crate) fn bind_all(config: &ListenerConfig, listener: u16) -> Result<Vec<Listening>, StartError> {
+    let mut sockets = Vec::new();
+    for address in &config.addresses {
+        let bound = Listening::bind(*address, listener);
+        sockets.push(bound.map_err(|cause| match cause.kind() {
+            io::ErrorKind::AddrInUse => StartError::Busy(*address),
+            _ => StartError::Listen { address: *address, cause },
+        })?);
+    }
+    if let Some(path) = &config.unix {
+        let bound = Listening::bind_unix(path, listener);
+        sockets.push(bound.map_err(|cause| StartError::Unix { path: path.clone(), cause })?);
+    }
+    Ok(sockets)
 }
 
 impl Handle {
-    /// Where it listens, with the ports that were given where 0 was asked for.
+    /// Where it listens on the network, with the ports that were given where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -396,7 +424,7 @@ impl Handle {
     pub fn connect_within(&self) -> io::Result<UnixStream> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        self.send(Command::Local(mio::net::UnixStream::from_std(ours)));
+        self.send(Command::Local(mio::net::UnixStream::from_std(ours).into()));
         Ok(theirs)
     }
 

@@ -2,13 +2,14 @@
 //! `hearing.rs`.
 
 use std::io;
-use std::net::SocketAddr;
 
 use broker_core::{Door, LinkId, Trust};
 use mio::{Interest, Token};
 
 use crate::connection::{Connection, Stage};
+use crate::peer::Peer;
 use crate::reactor::Reactor;
+use crate::stream::Stream;
 use crate::transport::Transport;
 use crate::workers::DoorPlate;
 use crate::{ACCEPT_REST, ACCEPTS_PER_TURN_MAX, lines};
@@ -18,7 +19,7 @@ impl Reactor {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(socket) = self.sockets.get_mut(at) else { return }; // none: the broker stops
             socket.has_more = false;
-            match socket.socket.accept() {
+            match socket.accept() {
                 Ok((stream, peer)) => {
                     let (listener, port) = (socket.listener, socket.port);
                     let config = &self.listeners[usize::from(listener)];
@@ -29,14 +30,15 @@ impl Reactor {
                     if is_full || is_all_full {
                         self.desk.knocks.tell(self.desk.now, peer.ip(), listener, "full").inspect(|_| {
                             tracing::info!(target: "notice",
-                                "Client connection from {} denied: max_connections exceeded.", peer.ip());
+                                "Client connection from {} denied: max_connections exceeded.", peer.host());
                         });
                         continue;
                     }
-                    if self.desk.tells_connections {
-                        lines::new_connection(peer, port);
+                    // Of a proxy's client it is not known yet who came; mosquitto says nothing then.
+                    if self.desk.tells_connections && config.protection.proxy.is_none() {
+                        lines::new_connection(&peer, port);
                     }
-                    self.take_in(Transport::Plain(stream), Some(peer), listener, Trust::Stranger);
+                    self.take_in(stream, peer, listener, Trust::Stranger);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The client went away while it waited.
@@ -56,24 +58,22 @@ impl Reactor {
         self.sockets[at].has_more = true;
     }
 
-    pub(crate) fn take_in(&mut self, transport: Transport, peer: Option<SocketAddr>, listener: u16, trust: Trust) {
+    pub(crate) fn take_in(&mut self, stream: Stream, peer: Peer, listener: u16, trust: Trust) {
         self.generation = self.generation.wrapping_add(1);
         let protection = &self.listeners[usize::from(listener)].protection;
         let is_plain = trust == Trust::Ours || protection.is_plain();
         let entry = self.desk.connections.vacant_entry();
         let at = entry.key();
-        let transport = match transport {
-            Transport::Plain(stream) if !self.workers.is_inline() => {
-                let place = (at as u32, self.generation);
-                let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
-                let door = DoorPlate { listener, port, is_plain, is_bare: is_plain && protection.websocket.is_none() };
-                Transport::Remote(Box::new(self.workers.take_on(place, stream, door)))
-            }
-            local @ Transport::Local(_) => local,
-            other => {
-                let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
-                protection.dressed(other, port)
-            }
+        let is_outside = peer.is_outside();
+        let port = self.sockets.iter().find(|s| s.listener == listener).map_or(0, |s| s.port);
+        let transport = if is_outside && !self.workers.is_inline() {
+            let place = (at as u32, self.generation);
+            let door = DoorPlate { listener, port, is_plain, is_bare: is_plain && protection.websocket.is_none() };
+            Transport::Remote(Box::new(self.workers.take_on(place, stream, door)))
+        } else if is_outside {
+            protection.dressed(Transport::Plain(stream), port)
+        } else {
+            Transport::Plain(stream)
         };
         // The worker looks at the door.
         let is_plain = is_plain || matches!(transport, Transport::Remote(_));
@@ -86,10 +86,10 @@ impl Reactor {
             return;
         }
         self.desk.sockets_opened += 1;
-        self.connected[usize::from(listener)] += u32::from(peer.is_some());
+        self.connected[usize::from(listener)] += u32::from(is_outside);
         let (now, at) = (self.now(), at as u32);
         self.core.open(now, LinkId(at), Door { listener, trust });
-        if peer.is_some() {
+        if is_outside {
             self.desk.greet((at, self.generation));
             self.make_room();
         }

@@ -10,14 +10,14 @@ use crate::REPLY_BYTES_MAX;
 use crate::handshakes::Queued;
 use crate::lag::Lag;
 use crate::out_queue::{OutQueue, Spares};
+use crate::peer::Peer;
 use crate::transport::Transport;
 use crate::websocket::may_be_a_proxy;
 
 /// One connection.
 pub(crate) struct Connection {
     pub transport: Transport,
-    /// `None` for a part of this process.
-    pub peer: Option<SocketAddr>,
+    pub peer: Peer,
     pub listener: u16,
     pub version: ProtocolVersion,
     pub stage: Stage,
@@ -54,13 +54,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// One that begins: nothing has been said.
-    pub(crate) fn new(
-        transport: Transport,
-        peer: Option<SocketAddr>,
-        listener: u16,
-        stage: Stage,
-        generation: u32,
-    ) -> Self {
+    pub(crate) fn new(transport: Transport, peer: Peer, listener: u16, stage: Stage, generation: u32) -> Self {
         Self {
             transport,
             peer,
@@ -87,8 +81,11 @@ impl Connection {
 
     /// A proxy says for whom it speaks. Whoever may not be a proxy is not believed.
     pub(crate) fn comes_from(&mut self, address: IpAddr) {
-        if let Some(peer) = self.peer.as_mut().filter(|peer| may_be_a_proxy(peer.ip())) {
-            peer.set_ip(address);
+        match &mut self.peer {
+            Peer::Network(peer) if may_be_a_proxy(peer.ip()) => peer.set_ip(address),
+            // A program of this machine.
+            Peer::Unix(_) => self.peer = Peer::Network(SocketAddr::new(address, 0)),
+            Peer::Network(_) | Peer::Within => {}
         }
     }
 
@@ -144,12 +141,12 @@ impl Connection {
 
     /// Whether it comes from outside and is not let in yet.
     pub(crate) fn is_stranger(&self) -> bool {
-        self.peer.is_some() && matches!(self.stage, Stage::Knocking | Stage::Stranger)
+        self.peer.is_outside() && matches!(self.stage, Stage::Knocking | Stage::Announced | Stage::Stranger)
     }
 
     /// Whether it has a TLS handshake before it, or has not said who it is since.
     pub(crate) fn is_shaking_hands(&self) -> bool {
-        self.is_stranger() && (self.stage == Stage::Knocking || self.transport.has_tls())
+        self.is_stranger() && (self.stage.is_knocking() || self.transport.has_tls())
     }
 
     /// Whether more answers wait for it than may, those that are held for the store among them.
@@ -158,11 +155,20 @@ impl Connection {
     }
 }
 
+impl Stage {
+    /// Whether its door is not open yet.
+    pub(crate) const fn is_knocking(self) -> bool {
+        matches!(self, Self::Knocking | Self::Announced)
+    }
+}
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// What it speaks is not known yet, and it stands at a door with TLS.
     Knocking,
+    /// The same, and its proxy has said whom it speaks for.
+    Announced,
     /// It has not been let in.
     Stranger,
     /// It is a client.

@@ -3,11 +3,13 @@
 //! What is said per message only appends to a connection's own buffer; writing, committing and closing come
 //! once per turn, in the reactor.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use broker_core::{AuthStep, ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal, StoreOp};
+use certs::NameFrom;
 use slab::Slab;
 
 use crate::connection::{Connection, Stage};
@@ -17,6 +19,8 @@ use crate::lag::Lags;
 use crate::login::{Asker, Logins};
 use crate::login_queue::network;
 use crate::out_queue::Spares;
+use crate::peer::Peer;
+use crate::proxy_header::Origin;
 use crate::refusals::Refusals;
 use crate::scram::Answer;
 use crate::strangers::{Place, Standing, Strangers};
@@ -47,6 +51,10 @@ pub(crate) struct Desk {
     /// Connections that are not read from until the disk has caught up.
     pub slowed: Vec<u32>,
     pub logins: Logins,
+    /// Of each listener: what of a certificate or a key is the user name.
+    pub names_from: Vec<Option<NameFrom>>,
+    /// User names that others found out for connections of ours: workers.
+    pub names: HashMap<u32, Box<str>>,
     /// Length of the CONNECT that the core is being told.
     pub connect_bytes: usize,
     /// Logins that were decided at once, for the core to be told.
@@ -129,7 +137,7 @@ impl Desk {
     /// Who asks to be let in, or wants to prove anew who it is.
     fn asker(&self, link: LinkId) -> Option<Asker> {
         let connection = self.connections.get(link.0 as usize)?;
-        let network = connection.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| network(peer.ip()));
+        let network = network(connection.peer.ip());
         // Of a client nothing more is kept than of any other.
         let bytes = if connection.is_stranger() { self.connect_bytes } else { 0 };
         Some(Asker { link, generation: connection.generation, network, bytes })
@@ -143,15 +151,47 @@ impl Desk {
         }
     }
 
+    /// Where the connection of an event comes from; what has none is the broker's own.
+    fn peer(&mut self, link: Option<LinkId>) -> Peer {
+        link.and_then(|link| self.get(link)).map_or(Peer::Within, |connection| connection.peer.clone())
+    }
+
+    /// A proxy has said whom its connection speaks for: that is its peer from now on.
+    pub(crate) fn announced(&mut self, at: u32, origin: Origin) {
+        let Some(connection) = self.connections.get_mut(at as usize) else { return };
+        if let Some(client) = origin.client {
+            connection.peer = client.into();
+        }
+        let Some(tls) = origin.tls else { return };
+        if let (Some(version), Some(cipher), true) = (&tls.version, &tls.cipher, self.tells_connections) {
+            lines::negotiated(&connection.peer, version, cipher);
+        }
+        if let Some(name) = tls.common_name.filter(|name| tls.has_certificate && certs::is_user_name(name)) {
+            self.names.insert(at, name.into());
+        }
+    }
+
+    /// What a proxy says was not taken.
+    pub(crate) fn reject(&mut self, at: u32, line: &str) {
+        let Some(connection) = self.connections.get(at as usize) else { return };
+        if self.knocks.tell(self.now, connection.peer.ip(), connection.listener, "announcement").is_some() {
+            tracing::info!(target: "notice", "{line}");
+        }
+    }
+
     /// A complaint about a stranger, once per address, kind and minute.
     pub(crate) fn complain(&mut self, at: u32, kind: &'static str, what: &str) {
         let Some(connection) = self.connections.get(at as usize) else { return };
-        let (Some(peer), listener) = (connection.peer, connection.listener) else { return };
+        let (peer, listener) = (&connection.peer, connection.listener);
+        if !peer.is_outside() {
+            return;
+        }
         let Some(held_back) = self.knocks.tell(self.now, peer.ip(), listener, kind) else { return };
+        let host = peer.host();
         if held_back == 0 {
-            tracing::warn!(target: "warning", "{} {what}", peer.ip());
+            tracing::warn!(target: "warning", "{host} {what}");
         } else {
-            tracing::warn!(target: "warning", "{} {what} ({held_back} more tries since this was said last)", peer.ip());
+            tracing::warn!(target: "warning", "{host} {what} ({held_back} more tries since this was said last)");
         }
     }
 
@@ -316,6 +356,12 @@ impl Outbox for Desk {
         self.answers.push((link, answer));
     }
 
+    fn identity(&mut self, link: LinkId) -> Option<String> {
+        let connection = self.connections.get(link.0 as usize)?;
+        let from = self.names_from[usize::from(connection.listener)]?;
+        self.names.get(&link.0).map(ToString::to_string).or_else(|| connection.transport.user_name(from))
+    }
+
     fn close(&mut self, link: LinkId) {
         if self.get(link).is_some() {
             self.set_stage(link, Stage::Leaving);
@@ -338,8 +384,10 @@ impl Outbox for Desk {
         let link = match event {
             Event::Connected { link, username, .. } => {
                 self.set_stage(link, Stage::Client);
+                // Whose name the door knows was asked for no password.
                 if let Some(username) = username
-                    && self.get(link).is_some_and(|connection| connection.peer.is_some())
+                    && self.get(link).is_some_and(|connection| connection.peer.is_outside())
+                    && self.identity(link).is_none()
                 {
                     self.logins.came_in(link, username);
                 }
@@ -365,8 +413,8 @@ impl Outbox for Desk {
         }
         if let Event::Disconnected { link, client_id, why: End::Stalled, .. } = event {
             self.lags.stalled += 1;
-            let peer = self.get(link).and_then(|connection| connection.peer);
-            lines::stalled(client_id, peer, self.stalled_time_max);
+            let peer = self.peer(Some(link));
+            lines::stalled(client_id, &peer, self.stalled_time_max);
         }
         match event {
             Event::RetainedFull { bytes_max } => {
@@ -379,8 +427,7 @@ impl Outbox for Desk {
         }
         let is_of_a_connection = link.is_some() || matches!(event, Event::TakenOver { .. });
         if self.tells_connections || !is_of_a_connection {
-            let peer = link.and_then(|link| self.get(link)).and_then(|connection| connection.peer);
-            lines::event(&event, peer);
+            lines::event(&event, &self.peer(link));
         }
     }
 
@@ -430,6 +477,11 @@ fn standing(connections: &Slab<Connection>, (at, generation): Place) -> Standing
 /// In the operator's words: who, what, and what to change in the router's form.
 fn login_complaint(username: Option<&str>, why: Refusal) -> String {
     match (why, username) {
+        (Refusal::Identity, _) => {
+            "has no certificate or pre-shared key that gives it a user name: give the router a client \
+            certificate with a common name, and set require_certificate true for this listener"
+                .to_owned()
+        }
         (Refusal::Anonymous, _) => "sends no user name, and anonymous clients are not allowed: \
             set User Name and Password in the router's form"
             .to_owned(),

@@ -1,9 +1,13 @@
 //! The door: which language does a stranger speak, and is it the one of this port? Nothing is taken from the socket
 //! before that is known; what does not fit is said in the operator's words, with what to change in the router's form.
 
+use std::io::Read as _;
+
 use certs::{PskFault, Sniffed, TlsFault, describe_psk_failure, describe_tls_failure, psk_outcome, sniff};
 
-use crate::listener::Protection;
+use crate::listener::{Protection, ProxyRules};
+use crate::peer::Peer;
+use crate::proxy_header::{self, HEADER_BYTES_MAX, Origin, Parsed};
 use crate::transport::{Psk, Tls, Transport, Trouble};
 use crate::websocket;
 
@@ -76,8 +80,12 @@ fn decide(first_bytes: &[u8], protection: &Protection, port: u16) -> Opening {
     }
 }
 
-/// What became of a stranger at a door with TLS.
+/// What became of a stranger at a door with TLS, or behind a proxy.
 pub(crate) enum Knock {
+    /// The proxy has said whom it speaks for.
+    Announced(Box<Origin>),
+    /// What the proxy says is not taken: mosquitto's line for the log.
+    Rejected(Box<str>),
     /// Not enough was said.
     Wait,
     /// The handshake may begin.
@@ -86,6 +94,49 @@ pub(crate) enum Knock {
     Gone,
     /// To be sent away; the kind for the log's memory, and the complaint without the address.
     Refuse(&'static str, String),
+}
+
+/// Takes a proxy's header from the socket once it is there whole.
+pub(crate) fn announce(transport: &mut Transport, rules: ProxyRules, is_ending: bool) -> Knock {
+    if let Transport::Web(web) = transport {
+        return announce(web.inner_mut(), rules, is_ending);
+    }
+    let mut first = [0; HEADER_BYTES_MAX];
+    let Transport::Plain(stream) = transport else { return Knock::Gone };
+    let count = match stream.peek(&mut first) {
+        Ok(0) => return Knock::Gone,
+        Ok(count) => count,
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Knock::Wait,
+        Err(_) => return Knock::Gone,
+    };
+    let (length, origin) = match proxy_header::parse(rules.version, &first[..count]) {
+        Parsed::Wait if is_ending => return Knock::Gone,
+        Parsed::Wait => return Knock::Wait,
+        Parsed::Corrupt(from) => {
+            return Knock::Rejected(rejection(from.map(Peer::from).as_ref(), "corrupt PROXY header"));
+        }
+        Parsed::Header(length, origin) => (length, origin),
+    };
+    // What was peeked at is there.
+    if !matches!(stream.read(&mut first[..length]), Ok(read) if read == length) {
+        return Knock::Gone;
+    }
+    let from = origin.client.clone().map(Peer::from);
+    if rules.requires_tls && origin.tls.is_none() {
+        return Knock::Rejected(rejection(from.as_ref(), "client did not connect using TLS"));
+    }
+    if rules.requires_certificate && !origin.tls.as_ref().is_some_and(|tls| tls.has_certificate) {
+        return Knock::Rejected(rejection(from.as_ref(), "client did not provide a certificate"));
+    }
+    Knock::Announced(Box::new(origin))
+}
+
+fn rejection(from: Option<&Peer>, why: &str) -> Box<str> {
+    match from {
+        Some(from) => format!("Connection from {from} rejected, {why}."),
+        None => format!("Connection rejected, {why}."),
+    }
+    .into()
 }
 
 /// Looks at the first bytes, which stay in the socket, and puts TLS onto it if that is what they ask for. `is_ending`: there

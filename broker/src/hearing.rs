@@ -42,7 +42,7 @@ impl Reactor {
         if connection.is_remote() {
             return self.hear_again(at);
         }
-        if stage == Stage::Leaving || (stage == Stage::Knocking && !self.open_door(at, to_the_end)) {
+        if stage == Stage::Leaving || (stage.is_knocking() && !self.open_door(at, to_the_end)) {
             return;
         }
         // Two reads at most, and so much work: a connection that has always more to say must not keep the others waiting.
@@ -170,13 +170,38 @@ impl Reactor {
         let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
         let listener = usize::from(connection.listener);
         let port = self.sockets.iter().find(|s| usize::from(s.listener) == listener).map_or(0, |s| s.port);
+        let protection = &self.listeners[listener].protection;
+        if connection.stage == Stage::Knocking
+            && let Some(rules) = protection.proxy
+        {
+            match door::announce(&mut connection.transport, rules, is_ending) {
+                Knock::Wait => return false,
+                Knock::Announced(origin) => {
+                    let is_open = !protection.speaks_tls();
+                    connection.stage = if is_open { Stage::Stranger } else { Stage::Announced };
+                    self.desk.announced(at, *origin);
+                    if is_open {
+                        return true;
+                    }
+                }
+                other => {
+                    if let Knock::Rejected(line) = other {
+                        self.desk.reject(at, &line);
+                    }
+                    self.lost(at);
+                    return false;
+                }
+            }
+        }
+        let Some(connection) = self.desk.connections.get_mut(at as usize) else { return false };
         match door::knock(&mut connection.transport, &self.listeners[listener].protection, port, is_ending) {
             Knock::Wait => return false,
             Knock::Open => {
                 connection.stage = Stage::Stranger;
                 return true;
             }
-            Knock::Gone => {}
+            // The latter two are a proxy's, who has spoken.
+            Knock::Gone | Knock::Announced(_) | Knock::Rejected(_) => {}
             Knock::Refuse(kind, what) => self.desk.complain(at, kind, &what),
         }
         self.lost(at);

@@ -147,7 +147,7 @@ pub(crate) fn start(
     if sockets.is_empty() {
         return Ok((None, Vec::new()));
     }
-    let addresses = sockets.iter().map(|socket| socket.socket.local_addr()).collect::<io::Result<Vec<_>>>()?;
+    let addresses = sockets.iter().filter_map(Listening::address).collect::<io::Result<Vec<_>>>()?;
     for address in &addresses {
         tracing::info!(target: "information", "Opening http api listen socket on port {}.", address.port());
     }

@@ -1,12 +1,12 @@
 //! Clients that fall behind: since when a socket has taken nothing, what was dropped for it, and when that was said last.
 //! Nothing is kept of a client that keeps up. Who is dropped from, and when, is the core's to say.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use broker_core::DropCause;
 
 use crate::connection::Connection;
+use crate::peer::Peer;
 use crate::{KNOCK_QUIET, lines};
 
 /// What is remembered of a connection that has fallen behind.
@@ -35,7 +35,7 @@ impl Lag {
             && self.said_at.is_none_or(|at| now.saturating_duration_since(at) >= KNOCK_QUIET)
     }
 
-    fn say(&mut self, now: Instant, peer: Option<SocketAddr>) {
+    fn say(&mut self, now: Instant, peer: &Peer) {
         self.said_at = Some(now);
         lines::dropped(&self.client_id, peer, std::mem::take(&mut self.dropped));
     }
@@ -76,13 +76,14 @@ impl Lags {
 
     /// A message for `connection` was dropped. The first is said at once, those that follow once a minute.
     pub(crate) fn drops(&mut self, connection: &mut Connection, client_id: &str, why: DropCause, now: Instant) {
-        let peer = connection.peer;
         let lag = self.of(connection, now);
         if lag.client_id.is_empty() {
             lag.client_id = client_id.into();
         }
         lag.dropped[why as usize] += 1;
-        if lag.is_to_be_said(now) {
+        if lag.is_to_be_said(now)
+            && let Connection { peer, lag: Some(lag), .. } = connection
+        {
             lag.say(now, peer);
         }
     }
@@ -92,7 +93,7 @@ impl Lags {
         if let Some(mut lag) = connection.lag.take() {
             self.remembered -= 1;
             if lag.dropped.iter().any(|count| *count > 0) {
-                lag.say(lag.took_at, connection.peer); // what came after the last line is not lost
+                lag.say(lag.took_at, &connection.peer); // what came after the last line is not lost
             }
         }
     }
@@ -119,7 +120,7 @@ impl Lags {
         for (at, connection) in connections {
             let Some(lag) = connection.lag.as_deref_mut() else { continue };
             if lag.is_to_be_said(now) {
-                lag.say(now, connection.peer);
+                lag.say(now, &connection.peer);
             }
             if lag.is_behind && now.saturating_duration_since(lag.took_at) >= stalled_time_max {
                 stalled.push(at as u32);

@@ -2,34 +2,25 @@
 //!
 //! The `target` is mosquitto's `log_type`; who filters and writes is the appliance.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use broker_core::{DropCause, End, Event, Refusal};
 
 use crate::lag::Dropped;
+use crate::peer::Peer;
 
-/// How a client without an address is called: it is a part of this process.
-pub(crate) struct Peer(pub Option<SocketAddr>);
-
-impl std::fmt::Display for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            // mosquitto prints IPv6 without brackets.
-            Some(address) => write!(f, "{}:{}", address.ip(), address.port()),
-            None => f.write_str("within"),
-        }
-    }
+pub(crate) fn new_connection(peer: &Peer, port: u16) {
+    tracing::info!(target: "notice", "New connection from {peer} on port {port}.");
 }
 
-pub(crate) fn new_connection(peer: SocketAddr, port: u16) {
-    tracing::info!(target: "notice", "New connection from {} on port {port}.", Peer(Some(peer)));
+/// What a proxy's handshake came to.
+pub(crate) fn negotiated(peer: &Peer, version: &str, cipher: &str) {
+    tracing::info!(target: "notice", "Connection from {peer} negotiated {version} cipher {cipher}");
 }
 
 /// What the core tells; `peer` is the address of the event's link.
-pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
-    let peer = Peer(peer);
+pub(crate) fn event(event: &Event<'_>, peer: &Peer) {
     match event {
         Event::Connected { client_id, version, clean, keep_alive_s, username, .. } => {
             let (p, c) = (version.level(), u8::from(*clean));
@@ -54,7 +45,7 @@ pub(crate) fn event(event: &Event<'_>, peer: Option<SocketAddr>) {
         }
         Event::Refused { client_id, why, .. } => {
             let words = match why {
-                Refusal::Anonymous | Refusal::Password => "not authorised",
+                Refusal::Anonymous | Refusal::Password | Refusal::Identity | Refusal::NoUsername => "not authorised",
                 _ => "refused",
             };
             tracing::info!(target: "notice", { fact.client_id = %client_id, fact.address = %peer, fact.why = %why },
@@ -100,8 +91,7 @@ pub(crate) fn retained_full(bytes_max: usize, more: u32) {
 }
 
 /// So many messages for a client that is there were dropped: why, and what to do about it.
-pub(crate) fn dropped(client_id: &str, peer: Option<SocketAddr>, dropped: Dropped) {
-    let peer = Peer(peer);
+pub(crate) fn dropped(client_id: &str, peer: &Peer, dropped: Dropped) {
     let of = |why: DropCause| dropped[why as usize];
     let (socket, queue, size) = (of(DropCause::Socket), of(DropCause::Queue), of(DropCause::Size));
     if socket > 0 {
@@ -122,9 +112,9 @@ pub(crate) fn dropped(client_id: &str, peer: Option<SocketAddr>, dropped: Droppe
 }
 
 /// A connection was closed because its socket took nothing.
-pub(crate) fn stalled(client_id: &str, peer: Option<SocketAddr>, time: Duration) {
-    tracing::warn!(target: "warning", "Warning: client {client_id} [{}] has read nothing for {} s though something waits for it: \
-        its connection is closed. Its program hangs, or does not read what it subscribes to.", Peer(peer), time.as_secs());
+pub(crate) fn stalled(client_id: &str, peer: &Peer, time: Duration) {
+    tracing::warn!(target: "warning", "Warning: client {client_id} [{peer}] has read nothing for {} s though something waits for it: \
+        its connection is closed. Its program hangs, or does not read what it subscribes to.", time.as_secs());
 }
 
 /// The subscriptions of one session take all the memory that they may.

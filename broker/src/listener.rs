@@ -1,23 +1,35 @@
-//! A port where clients knock, and what stands behind it.
+//! Where clients knock: a port or a unix socket, and what stands behind it.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use mio::net::TcpListener;
+use certs::NameFrom;
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
 use openssl::ssl::SslContext;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
+
+use crate::peer::Peer;
+use crate::proxy_header::Version;
+use crate::stream::Stream;
 
 use crate::StartError;
-use crate::appliance::bind;
+use crate::appliance::bind_all;
 use crate::websocket::WebSocketRules;
 
 /// A listener as configured.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ListenerConfig {
     /// Where to listen: every address of the listener's host.
     pub addresses: Vec<SocketAddr>,
+    /// A unix socket, made at the start and removed at the end. What lies at its path from an earlier run is removed
+    /// first, if it is a socket; what has died without removing it would keep us out else.
+    pub unix: Option<PathBuf>,
     /// Connected clients at most; `None`: no limit.
     pub max_connections: Option<u32>,
     /// What stands between the port and MQTT.
@@ -31,13 +43,13 @@ pub struct OpenListener {
 }
 
 impl ListenerConfig {
-    /// Opens its ports.
+    /// Opens its ports, or its unix socket.
     ///
     /// # Errors
-    /// The first port that cannot be had.
+    /// The first that cannot be had.
     pub fn open(self) -> Result<OpenListener, StartError> {
         // Its number is given when it is taken over.
-        let sockets = self.addresses.iter().map(|address| bind(*address, 0)).collect::<Result<_, _>>()?;
+        let sockets = bind_all(&self, 0)?;
         Ok(OpenListener { config: self, sockets })
     }
 }
@@ -50,14 +62,33 @@ pub struct Protection {
     pub certificates: Option<Arc<rustls::ServerConfig>>,
     /// Pre-shared keys.
     pub psk: Option<SslContext>,
+    /// What of a certificate or a key is the client's user name; `None`: nothing.
+    pub names: Option<NameFrom>,
+    /// A proxy stands in front, and says whom it speaks for before anything else.
+    pub proxy: Option<ProxyRules>,
     /// WebSocket, inside TLS if there is any.
     pub websocket: Option<Arc<WebSocketRules>>,
 }
 
+/// What is asked of a proxy. It is believed whatever it says: nobody else may reach the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyRules {
+    /// The version of its header.
+    pub version: Version,
+    /// Clients must have come to it by TLS.
+    pub requires_tls: bool,
+    /// And with a certificate that it found good.
+    pub requires_certificate: bool,
+}
+
 impl Protection {
-    /// Whether there is no TLS.
+    /// Whether what the connection is for may begin at once.
     pub(crate) const fn is_plain(&self) -> bool {
-        self.certificates.is_none() && self.psk.is_none()
+        !self.speaks_tls() && self.proxy.is_none()
+    }
+
+    pub(crate) const fn speaks_tls(&self) -> bool {
+        self.certificates.is_some() || self.psk.is_some()
     }
 
     /// What the router's form must say, for messages.
@@ -73,7 +104,7 @@ impl Protection {
 
 /// A socket that listens.
 pub(crate) struct Listening {
-    pub socket: TcpListener,
+    socket: Socket,
     /// Which listener of the configuration.
     pub listener: u16,
     pub port: u16,
@@ -83,9 +114,18 @@ pub(crate) struct Listening {
     pub has_more: bool,
 }
 
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, Arc<Path>),
+}
+
+/// Who may connect to a unix socket: its user and its group, as with mosquitto whatever the umask is.
+const UNIX_MODE: u32 = 0o770;
+
 impl Listening {
     pub(crate) fn bind(address: SocketAddr, listener: u16) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        let socket =
+            socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
             // IPv4 has a socket of its own, so that addresses in the log and in rules are what they are.
@@ -98,6 +138,73 @@ impl Listening {
         socket.listen(4096)?;
         let socket = TcpListener::from_std(socket.into());
         let port = socket.local_addr()?.port();
-        Ok(Self { socket, listener, port, rests_until: None, has_more: false })
+        Ok(Self { socket: Socket::Tcp(socket), listener, port, rests_until: None, has_more: false })
+    }
+
+    /// Listens at a path; mosquitto calls its port 0.
+    pub(crate) fn bind_unix(path: &Path, listener: u16) -> io::Result<Self> {
+        let address = socket2::SockAddr::unix(path)?;
+        if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+            std::fs::remove_file(path)?;
+        }
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.bind(&address)?;
+        // Before anybody can connect: nobody could before it listens.
+        std::fs::set_permissions(path, Permissions::from_mode(UNIX_MODE))?;
+        socket.listen(4096)?;
+        let socket = Socket::Unix(UnixListener::from_std(socket.into()), path.into());
+        Ok(Self { socket, listener, port: 0, rests_until: None, has_more: false })
+    }
+
+    /// The next who knocks.
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.accept().map(|(stream, peer)| (stream.into(), Peer::Network(peer))),
+            Socket::Unix(socket, path) => {
+                socket.accept().map(|(stream, _)| (stream.into(), Peer::Unix(Arc::clone(path))))
+            }
+        }
+    }
+
+    /// Where it listens on the network; `None` for a unix socket.
+    pub(crate) fn address(&self) -> Option<io::Result<SocketAddr>> {
+        match &self.socket {
+            Socket::Tcp(socket) => Some(socket.local_addr()),
+            Socket::Unix(..) => None,
+        }
+    }
+
+    /// The path of a unix socket.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.socket {
+            Socket::Tcp(_) => None,
+            Socket::Unix(_, path) => Some(path),
+        }
+    }
+
+    /// Registers it, whether it was before or not.
+    pub(crate) fn register_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let again = match &mut self.socket {
+            Socket::Tcp(socket) => registry.reregister(socket, token, Interest::READABLE),
+            Socket::Unix(socket, _) => registry.reregister(socket, token, Interest::READABLE),
+        };
+        again.or_else(|_| self.register(registry, token))
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => registry.register(socket, token, Interest::READABLE),
+            Socket::Unix(socket, _) => registry.register(socket, token, Interest::READABLE),
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Socket::Unix(_, path) = &self.socket {
+            // Where the process has become another user meanwhile, the folder may no longer be its own: then the next
+            // start removes it.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::handshakes::Handshakes;
 use crate::http_api;
 use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
+use crate::peer::Peer;
 use crate::transport::{Progress, Transport};
 use crate::turn::Turn;
 use crate::workers::Workers;
@@ -190,7 +191,7 @@ impl Reactor {
                     }
                 }
                 Command::Local(_) | Command::Reload(_) if self.is_stopping => {}
-                Command::Local(stream) => self.take_in(Transport::Local(stream), None, 0, Trust::Ours),
+                Command::Local(stream) => self.take_in(stream, Peer::Within, 0, Trust::Ours),
                 Command::Reload(loaded) => self.reload(*loaded),
                 Command::Protect(listeners, http) => self.protect(listeners, http),
                 Command::Kept(kept) => self.desk.hear(kept),
@@ -410,7 +411,8 @@ impl Reactor {
         connection.out.forget(&mut self.desk.spares);
         self.desk.lags.leaves(&mut connection);
         self.desk.logins.left(LinkId(at));
-        if connection.peer.is_some() {
+        self.desk.names.remove(&at);
+        if connection.peer.is_outside() {
             self.connected[usize::from(connection.listener)] -= 1;
         }
         connection.transport.close();
@@ -423,7 +425,7 @@ impl Reactor {
 }
 
 impl Listening {
-    pub(crate) fn token(at: usize) -> Token {
+    pub(crate) const fn token(at: usize) -> Token {
         Token(LISTENERS + at)
     }
 }

@@ -3,8 +3,6 @@
 
 use std::io;
 
-use mio::Interest;
-
 use crate::appliance::{Reloaded, ReloadedListener};
 use crate::listener::{Listening, Protection};
 use crate::reactor::Reactor;
@@ -29,6 +27,7 @@ impl Reactor {
         if are_others && let Err(error) = self.listen_again() {
             tracing::error!(target: "error", "Error: cannot wait for new connections: {error}.");
         }
+        self.desk.names_from = self.listeners.iter().map(|listener| listener.protection.names).collect();
         self.workers.protect(self.listeners.iter().map(|listener| listener.protection.clone()));
         if let (Some(http), Some(access)) = (&self.http, loaded.http_access) {
             http.reload(access);
@@ -48,6 +47,7 @@ impl Reactor {
                 listener.protection = protection;
             }
         }
+        self.desk.names_from = self.listeners.iter().map(|listener| listener.protection.names).collect();
         self.workers.protect(self.listeners.iter().map(|listener| listener.protection.clone()));
         if let Some(http) = &self.http {
             http.protect(of_http);
@@ -68,7 +68,12 @@ impl Reactor {
             ReloadedListener::Opened(opened) => {
                 for mut socket in opened.sockets {
                     socket.listener = number as u16;
-                    tracing::info!(target: "information", "Opening listen socket on port {}.", socket.port);
+                    match socket.path() {
+                        Some(path) => {
+                            tracing::info!(target: "information", "Opening unix listen socket on path {}.", path.display());
+                        }
+                        None => tracing::info!(target: "information", "Opening listen socket on port {}.", socket.port),
+                    }
                     self.sockets.push(socket);
                 }
                 match self.listeners.get_mut(number) {
@@ -84,7 +89,12 @@ impl Reactor {
                 let before = self.sockets.len();
                 let is_its = |socket: &Listening| usize::from(socket.listener) == number;
                 for socket in self.sockets.iter().filter(|socket| is_its(socket)) {
-                    tracing::info!(target: "information", "Closing listen socket on port {}.", socket.port);
+                    match socket.path() {
+                        Some(path) => {
+                            tracing::info!(target: "information", "Closing unix listen socket on path {}.", path.display());
+                        }
+                        None => tracing::info!(target: "information", "Closing listen socket on port {}.", socket.port),
+                    }
                 }
                 self.sockets.retain(|socket| !is_its(socket));
                 before != self.sockets.len()
@@ -96,10 +106,7 @@ impl Reactor {
     fn listen_again(&mut self) -> io::Result<()> {
         let registry = self.poll.registry();
         for (at, socket) in self.sockets.iter_mut().enumerate() {
-            let token = Listening::token(at);
-            registry
-                .reregister(&mut socket.socket, token, Interest::READABLE)
-                .or_else(|_| registry.register(&mut socket.socket, token, Interest::READABLE))?;
+            socket.register_again(registry, Listening::token(at))?;
             // Whoever came between the two.
             socket.has_more = true;
         }

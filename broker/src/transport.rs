@@ -1,23 +1,22 @@
-//! The ways bytes travel: plain, rustls, OpenSSL with a pre-shared key, and WebSocket on top of these. All of them never block: what cannot go
-//! on now says `WouldBlock`, and goes on when the socket is ready again.
+//! The ways bytes travel: plain, rustls, OpenSSL with a pre-shared key, and WebSocket on top of these. All of them never
+//! block: what cannot go on now says `WouldBlock`, and goes on when the socket is ready again.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{IpAddr, Shutdown};
+use std::net::IpAddr;
 
-use mio::net::{TcpStream, UnixStream};
+use certs::{NameFrom, PskOutcome};
 use mio::{Interest, Registry, Token};
 use openssl::ssl::{ErrorCode, SslStream};
 use rustls::ServerConnection;
 
 use crate::TLS_READS_MAX;
+use crate::stream::Stream;
 use crate::websocket::{WebFault, WebSocket};
 use crate::workers::Remote;
 
 /// A connection's bytes.
 pub(crate) enum Transport {
-    Plain(TcpStream),
-    /// Within the process.
-    Local(UnixStream),
+    Plain(Stream),
     Tls(Box<Tls>),
     Psk(Box<Psk>),
     /// WebSocket on one of the others.
@@ -29,12 +28,12 @@ pub(crate) enum Transport {
 }
 
 pub(crate) struct Tls {
-    pub stream: TcpStream,
+    pub stream: Stream,
     pub session: ServerConnection,
 }
 
 pub(crate) struct Psk {
-    pub stream: SslStream<TcpStream>,
+    pub stream: SslStream<Stream>,
     pub is_open: bool,
 }
 
@@ -65,7 +64,6 @@ impl Transport {
     pub(crate) fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         match self {
             Self::Plain(stream) => registry.register(stream, token, interest),
-            Self::Local(stream) => registry.register(stream, token, interest),
             Self::Tls(tls) => registry.register(&mut tls.stream, token, interest),
             Self::Psk(psk) => registry.register(psk.stream.get_mut(), token, interest),
             Self::Web(web) => web.inner_mut().register(registry, token, interest),
@@ -77,7 +75,7 @@ impl Transport {
     pub(crate) const fn short_read_is_all(&self) -> bool {
         match self {
             Self::Web(web) => web.short_read_is_all(),
-            _ => matches!(self, Self::Plain(_) | Self::Local(_)),
+            _ => matches!(self, Self::Plain(_)),
         }
     }
 
@@ -87,7 +85,22 @@ impl Transport {
             Self::Tls(tls) => tls.session.is_handshaking(),
             Self::Psk(psk) => !psk.is_open,
             Self::Web(web) => web.inner().is_shaking_hands(),
-            Self::Plain(_) | Self::Local(_) | Self::Remote(_) | Self::Taken => false,
+            Self::Plain(_) | Self::Remote(_) | Self::Taken => false,
+        }
+    }
+
+    /// The user name that the handshake gave; `None` if there was none, or it gave none.
+    pub(crate) fn user_name(&self, from: NameFrom) -> Option<String> {
+        match self {
+            Self::Tls(tls) => certs::user_name(tls.session.peer_certificates()?.first()?, from),
+            Self::Psk(psk) if psk.is_open && from == NameFrom::Identity => {
+                match certs::psk_outcome(psk.stream.ssl())? {
+                    PskOutcome::Known(identity) if certs::is_user_name(identity) => Some(identity.clone()),
+                    _ => None,
+                }
+            }
+            Self::Web(web) => web.inner().user_name(from),
+            Self::Plain(_) | Self::Psk(_) | Self::Remote(_) | Self::Taken => None,
         }
     }
 
@@ -103,7 +116,7 @@ impl Transport {
     pub(crate) const fn is_plain(&self) -> bool {
         match self {
             Self::Remote(remote) => remote.is_plain(),
-            _ => matches!(self, Self::Plain(_) | Self::Local(_)),
+            _ => matches!(self, Self::Plain(_)),
         }
     }
 
@@ -118,7 +131,6 @@ impl Transport {
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
         match self {
             Self::Plain(stream) => progress(stream.read(buffer)),
-            Self::Local(stream) => progress(stream.read(buffer)),
             Self::Tls(tls) => tls.read(buffer),
             Self::Psk(psk) => psk.read(buffer),
             Self::Web(web) => web.read(buffer),
@@ -131,7 +143,6 @@ impl Transport {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Progress, Trouble> {
         match self {
             Self::Plain(stream) => progress(stream.write(bytes)),
-            Self::Local(stream) => progress(stream.write(bytes)),
             Self::Tls(tls) => tls.write(&[], bytes),
             Self::Psk(psk) => psk.write(bytes),
             Self::Web(web) => web.write(bytes),
@@ -147,7 +158,6 @@ impl Transport {
         match self {
             _ if first.is_empty() => self.write(second),
             Self::Plain(stream) => progress(stream.write_vectored(&both)),
-            Self::Local(stream) => progress(stream.write_vectored(&both)),
             Self::Tls(tls) => tls.write(first, second),
             _ => self.write(first),
         }
@@ -159,7 +169,7 @@ impl Transport {
         match self {
             Self::Tls(tls) => tls.flush(),
             Self::Web(web) => web.flush(),
-            Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Remote(_) | Self::Taken => Ok(Progress::Some(1)),
+            Self::Plain(_) | Self::Psk(_) | Self::Remote(_) | Self::Taken => Ok(Progress::Some(1)),
         }
     }
 
@@ -169,16 +179,14 @@ impl Transport {
             Self::Tls(tls) => tls.session.wants_write(),
             Self::Remote(remote) => remote.away() > 0,
             Self::Web(web) => web.holds_bytes(),
-            Self::Plain(_) | Self::Local(_) | Self::Psk(_) | Self::Taken => false,
+            Self::Plain(_) | Self::Psk(_) | Self::Taken => false,
         }
     }
 
     /// Says that nothing more comes, and goes on reading.
     pub(crate) fn end_writing(&mut self) {
         match self {
-            Self::Plain(stream) => {
-                let _ = stream.shutdown(Shutdown::Write);
-            }
+            Self::Plain(stream) => stream.end_writing(),
             Self::Tls(tls) => {
                 tls.session.send_close_notify();
                 let _ = tls.flush();
@@ -201,7 +209,7 @@ impl Transport {
             }
             Self::Web(web) => web.close(),
             Self::Remote(remote) => remote.close(),
-            Self::Plain(_) | Self::Local(_) | Self::Taken => {}
+            Self::Plain(_) | Self::Taken => {}
         }
     }
 }

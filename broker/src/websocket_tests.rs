@@ -14,7 +14,7 @@ fn pair() -> (WebSocket, UnixStream) {
     ours.set_nonblocking(true).expect("a socket");
     theirs.set_nonblocking(true).expect("a socket");
     let rules = WebSocketRules { head_bytes_max: 4096, origins: vec!["http://good".to_owned()] };
-    let inner = Transport::Local(mio::net::UnixStream::from_std(ours));
+    let inner = Transport::Plain(mio::net::UnixStream::from_std(ours).into());
     (WebSocket::new(inner, Arc::new(rules), 9001), theirs)
 }
 

@@ -100,7 +100,7 @@ pub fn client_config(tls: &CertificateTls) -> Result<Arc<ClientConfig>, CertErro
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &tls.client {
         Some((certfile, keyfile)) => {
-            let certified = load::certified_key(certfile, keyfile)?;
+            let certified = load::certified_key(certfile, keyfile, false)?;
             builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
         }
         None => builder.with_no_client_auth(),

@@ -137,11 +137,29 @@ pub enum CertError {
         keyfile: PathBuf,
     },
     /// A list of cipher suites of which none is known.
-    #[error("ciphers {ciphers}: {cause}. `openssl ciphers -v '{ciphers}'` shows what a list means")]
+    #[error(
+        "Unable to set TLS ciphers. Check cipher list \"{ciphers}\".\n{cause}. `openssl ciphers -v '{ciphers}'` shows what a list means"
+    )]
     Ciphers {
         /// As it was written.
         ciphers: String,
         /// OpenSSL's words.
+        cause: String,
+    },
+    /// A suite of TLS 1.3 that is not there.
+    #[error("Unable to set TLS 1.3 ciphersuites. Check cipher_tls13 list \"{ciphers}\".\n{cause}")]
+    Ciphers13 {
+        /// As it was written.
+        ciphers: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A list of certificates that are no longer good, which cannot be used.
+    #[error("Unable to load certificate revocation file \"{}\". Check crlfile.\n{cause}", path.display())]
+    Crl {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         cause: String,
     },
     /// A PSK identity or key that cannot be used.

@@ -113,7 +113,7 @@ pub fn inspect_server(files: &ServerFiles, now: SystemTime) -> Vec<Finding> {
     findings.extend(inspect_key(&files.keyfile));
     // Each file by itself is reported above; here only that they do not fit together.
     if let Err(cause @ (CertError::KeyMismatch { .. } | CertError::UnsupportedKey { .. })) =
-        load::certified_key(&files.certfile, &files.keyfile)
+        load::certified_key(&files.certfile, &files.keyfile, false)
     {
         findings.push(unusable(&cause));
     }

@@ -20,12 +20,16 @@ mod hello;
 pub mod host;
 pub mod inspect;
 pub mod issue;
+mod key_log;
 pub mod load;
+mod names;
 mod nearby;
 pub mod pem;
 mod psk;
+mod revocation;
 mod second_opinion;
 mod server;
+mod suites;
 pub mod summary;
 #[cfg(test)]
 mod testing;
@@ -37,9 +41,11 @@ pub use error::{CertError, Place};
 pub use fault::{PskFault, TlsFault, describe_psk_failure, describe_tls_failure};
 pub use hello::{PSK_SUITES, SNIFF_BYTES_MAX, Sniffed, TlsHello, sniff};
 pub use inspect::{Finding, FindingKind, Severity, inspect_ca, inspect_key, inspect_server};
+pub use key_log::KeyLog;
+pub use names::{NameFrom, is_user_name, user_name};
 pub use nearby::closest_existing;
 pub use psk::{
     PSK_CIPHERS, PSK_IDENTITY_BYTES_MAX, PSK_KEY_BYTES_MAX, PskLookup, PskOutcome, check_identity, check_key,
-    psk_client_context, psk_outcome, psk_server_context,
+    psk_client_context, psk_outcome, psk_server_context, psk_server_context_logging_keys,
 };
-pub use server::{RESUMABLE_SESSIONS_MAX, ServerFiles, TlsVersion, server_config};
+pub use server::{RESUMABLE_SESSIONS_MAX, ServerFiles, TlsVersion, server_config, server_config_logging_keys};

@@ -134,13 +134,22 @@ pub fn private_key_of(path: &Path, text: &[u8]) -> Result<(Place, PrivateKeyDer<
     Ok((at, key))
 }
 
-/// A certificate chain and its key, which belong together.
+/// An encrypted key, whose pass phrase OpenSSL asks for at the terminal, as it does for mosquitto.
+fn decrypted(path: &Path, at: Place) -> Result<PrivateKeyDer<'static>, CertError> {
+    let key = PKey::private_key_from_pem(&read(path)?).map_err(|_| CertError::EncryptedKey { at })?;
+    Ok(PrivatePkcs8KeyDer::from(key.private_key_to_pkcs8()?).into())
+}
+
+/// A certificate chain and its key, which belong together. `asks_pass_phrase`: at the terminal, if the key is encrypted.
 ///
 /// The comparison is OpenSSL's, because rustls refuses to look into a certificate of X.509 version 1,
 /// which is what the usual `openssl x509 -req` makes.
-pub fn certified_key(certfile: &Path, keyfile: &Path) -> Result<CertifiedKey, CertError> {
+pub fn certified_key(certfile: &Path, keyfile: &Path, asks_pass_phrase: bool) -> Result<CertifiedKey, CertError> {
     let chain: Vec<_> = certificates(certfile)?.into_iter().map(|loaded| loaded.der).collect();
-    let (at, key) = private_key(keyfile)?;
+    let (at, key) = match private_key(keyfile) {
+        Err(CertError::EncryptedKey { at }) if asks_pass_phrase => (at.clone(), decrypted(keyfile, at)?),
+        found => found?,
+    };
     if !key_belongs_to(&chain, &at, &key)? {
         return Err(CertError::KeyMismatch { certfile: certfile.to_owned(), keyfile: keyfile.to_owned() });
     }

@@ -4,6 +4,7 @@
 //! this kind is something else.
 
 use crate::error::CertError;
+use crate::key_log::KeyLog;
 use openssl::bn::BigNum;
 use openssl::dh::Dh;
 use openssl::ex_data::Index;
@@ -66,12 +67,25 @@ pub fn psk_server_context(
     ciphers: Option<&str>,
     lookup: PskLookup,
 ) -> Result<SslContext, CertError> {
+    psk_server_context_logging_keys(hint, ciphers, lookup, None)
+}
+
+/// The same; `key_log` gets the secrets of every session.
+pub fn psk_server_context_logging_keys(
+    hint: Option<&str>,
+    ciphers: Option<&str>,
+    lookup: PskLookup,
+    key_log: Option<Arc<KeyLog>>,
+) -> Result<SslContext, CertError> {
     let index = outcome_index()?;
     let mut context = context(SslMethod::tls_server(), ciphers)?;
     context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
     if ciphers.is_some() {
         // Whoever names DHE-PSK suites shall have them; without a group OpenSSL leaves them out.
         context.set_tmp_dh(dh_group()?.as_ref())?;
+    }
+    if let Some(key_log) = key_log {
+        context.set_keylog_callback(move |_, line| key_log.line(line));
     }
     if let Some(hint) = hint {
         hint::set(&mut context, hint)?;

@@ -16,7 +16,7 @@ use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Verifier};
 use openssl::stack::Stack;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
-use openssl::x509::verify::X509VerifyParam;
+use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509PurposeId, X509StoreContext, X509VerifyResult};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
@@ -28,7 +28,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Role<'a> {
     /// A client's, to this listener.
-    Client,
+    Client {
+        /// It may have expired, or not begun.
+        any_dates: bool,
+    },
     /// A broker's that was dialled; with a name, the certificate must be for it.
     Server(Option<&'a ServerName<'a>>),
 }
@@ -104,9 +107,17 @@ impl SecondOpinion {
     fn store(&self, end_entity: &X509, role: Role<'_>, now: UnixTime) -> Result<(X509Store, bool), ErrorStack> {
         let mut named = true;
         let mut wanted = X509VerifyParam::new()?;
-        wanted.set_time(now.as_secs().try_into().unwrap_or(i64::MAX));
+        if !matches!(role, Role::Client { any_dates: true }) {
+            // With a time, OpenSSL looks at dates whatever its flags are.
+            wanted.set_time(now.as_secs().try_into().unwrap_or(i64::MAX));
+        }
         match role {
-            Role::Client => wanted.set_purpose(X509PurposeId::SSL_CLIENT)?,
+            Role::Client { any_dates } => {
+                wanted.set_purpose(X509PurposeId::SSL_CLIENT)?;
+                if any_dates {
+                    wanted.set_flags(X509VerifyFlags::NO_CHECK_TIME)?;
+                }
+            }
             Role::Server(name) => {
                 wanted.set_purpose(X509PurposeId::SSL_SERVER)?;
                 match name {

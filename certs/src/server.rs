@@ -1,12 +1,14 @@
 //! The rustls configuration of a listener with certificates.
 
 use crate::error::CertError;
-use crate::load;
+use crate::key_log::KeyLog;
+use crate::revocation::Revocations;
 use crate::verify::ClientVerifier;
+use crate::{load, suites};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ServerConfig, ServerSessionMemoryCache};
 use rustls::sign::SingleCertAndKey;
-use rustls::{SupportedProtocolVersion, version};
+use rustls::{SupportedCipherSuite, SupportedProtocolVersion, version};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use std::sync::Arc;
 pub const RESUMABLE_SESSIONS_MAX: usize = 1_024;
 
 /// The files and the options of a listener with certificates, as in mosquitto.conf.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerFiles {
     /// `cafile`: who may issue client certificates. Read and checked even when they are not required.
     pub cafile: Option<PathBuf>,
@@ -23,12 +25,24 @@ pub struct ServerFiles {
     pub capath: Option<PathBuf>,
     /// `certfile`: the server's certificate, then those between it and the CA.
     pub certfile: PathBuf,
-    /// `keyfile`: its private key, not encrypted.
+    /// `keyfile`: its private key, not encrypted but where a terminal is there to ask for the pass phrase.
     pub keyfile: PathBuf,
     /// `require_certificate`: a client without a certificate is refused.
     pub require_certificate: bool,
     /// `tls_version`: the lowest that is spoken.
     pub min_version: TlsVersion,
+    /// `crlfile`: lists of certificates that are no longer good; counts where a certificate is required.
+    pub crlfile: Option<PathBuf>,
+    /// `disable_client_cert_date_checks`: a client's certificate may have expired, or not begun.
+    pub any_client_dates: bool,
+    /// `ciphers`: suites of TLS 1.2, in OpenSSL's words.
+    pub ciphers: Option<String>,
+    /// `ciphers_tls1.3`: suites of TLS 1.3.
+    pub ciphers_tls13: Option<String>,
+    /// The listener takes pre-shared keys too: their suites may be in `ciphers`.
+    pub has_psk: bool,
+    /// OpenSSL may ask at the terminal for the pass phrase of the key.
+    pub asks_pass_phrase: bool,
 }
 
 /// The versions of TLS that are spoken.
@@ -43,7 +57,7 @@ pub enum TlsVersion {
 
 impl TlsVersion {
     /// This version and the newer ones.
-    pub(crate) fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
+    pub(crate) const fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
         static TLS13: [&SupportedProtocolVersion; 1] = [&version::TLS13];
         static TLS12_AND_TLS13: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
         match self {
@@ -58,17 +72,27 @@ impl TlsVersion {
 /// Sessions are resumed, by ticket or from a cache of [`RESUMABLE_SESSIONS_MAX`]. Tickets and cache
 /// are this configuration's own: when the files are loaded again, every client is verified again.
 pub fn server_config(files: &ServerFiles) -> Result<Arc<ServerConfig>, CertError> {
-    let certified = load::certified_key(&files.certfile, &files.keyfile)?;
+    server_config_logging_keys(files, None)
+}
+
+/// The same; `key_log` gets the secrets of every session.
+pub fn server_config_logging_keys(
+    files: &ServerFiles,
+    key_log: Option<Arc<KeyLog>>,
+) -> Result<Arc<ServerConfig>, CertError> {
+    let certified = load::certified_key(&files.certfile, &files.keyfile, files.asks_pass_phrase)?;
     let authorities = load::authorities(files.cafile.as_deref(), files.capath.as_deref())?;
-    let builder =
-        ServerConfig::builder_with_provider(provider()).with_protocol_versions(files.min_version.and_newer())?;
+    let (provider, lowest) = suites(files)?;
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(lowest.and_newer())?;
     let builder = if files.require_certificate {
         if authorities.is_empty() {
             return Err(CertError::Refused(
                 "require_certificate true needs cafile or capath: who may issue client certificates?".to_owned(),
             ));
         }
-        builder.with_client_cert_verifier(Arc::new(ClientVerifier::new(&authorities)?))
+        let revoked = files.crlfile.as_deref().map(Revocations::read).transpose()?;
+        let verifier = ClientVerifier::new(&authorities, revoked, files.any_client_dates)?;
+        builder.with_client_cert_verifier(Arc::new(verifier))
     } else {
         builder.with_no_client_auth()
     };
@@ -77,7 +101,33 @@ pub fn server_config(files: &ServerFiles) -> Result<Arc<ServerConfig>, CertError
     config.ticketer = rustls::crypto::ring::Ticketer::new()?;
     // One ticket is enough for a client that comes back, and the second costs a write.
     config.send_tls13_tickets = 1;
+    // Whoever lists suites means them in this order, as with mosquitto.
+    config.ignore_client_order = files.ciphers.is_some() || files.ciphers_tls13.is_some();
+    if let Some(key_log) = key_log {
+        config.key_log = key_log;
+    }
     Ok(Arc::new(config))
+}
+
+/// The algorithms with the suites that are wanted, and the lowest version that has one.
+fn suites(files: &ServerFiles) -> Result<(Arc<CryptoProvider>, TlsVersion), CertError> {
+    if files.ciphers.is_none() && files.ciphers_tls13.is_none() {
+        return Ok((provider(), files.min_version));
+    }
+    let mut all = rustls::crypto::ring::default_provider();
+    let of = |wanted: &Option<String>, has: fn(&SupportedCipherSuite) -> bool, read: &dyn Fn(&str) -> Result<_, _>| {
+        match wanted {
+            Some(list) => read(list),
+            None => Ok(all.cipher_suites.iter().copied().filter(has).collect()),
+        }
+    };
+    let mut wanted = of(&files.ciphers_tls13, |suite| suite.tls13().is_some(), &suites::tls13)?;
+    let tls12: Vec<_> =
+        of(&files.ciphers, |suite| suite.tls13().is_none(), &|list| suites::tls12(list, files.has_psk))?;
+    let lowest = if tls12.is_empty() { TlsVersion::Tls13 } else { files.min_version };
+    wanted.extend(tls12);
+    all.cipher_suites = wanted;
+    Ok((Arc::new(all), lowest))
 }
 
 /// The one set of algorithms: ring's.

@@ -2,6 +2,7 @@
 
 use crate::error::CertError;
 use crate::load::{LoadedCertificate, root_store};
+use crate::revocation::Revocations;
 use crate::second_opinion::{Role, SecondOpinion, verify_signature};
 use crate::server::provider;
 use rustls::client::WebPkiServerVerifier;
@@ -17,16 +18,54 @@ use std::sync::Arc;
 pub(crate) struct ClientVerifier {
     webpki: Arc<dyn ClientCertVerifier>,
     openssl: SecondOpinion,
+    /// The authorities again, who sign the lists below.
+    authorities: Vec<CertificateDer<'static>>,
+    revoked: Option<Revocations>,
+    any_dates: bool,
 }
 
 impl ClientVerifier {
-    /// Trusts these authorities and no others.
-    pub(crate) fn new(authorities: &[LoadedCertificate]) -> Result<Self, CertError> {
+    /// Trusts these authorities and no others, and of theirs none that is `revoked`; `any_dates` accepts what has expired,
+    /// or is not valid yet.
+    pub(crate) fn new(
+        authorities: &[LoadedCertificate],
+        revoked: Option<Revocations>,
+        any_dates: bool,
+    ) -> Result<Self, CertError> {
         let webpki = WebPkiClientVerifier::builder_with_provider(root_store(authorities)?, provider())
             .build()
             .map_err(|cause| CertError::Refused(cause.to_string()))?;
-        Ok(Self { webpki, openssl: SecondOpinion::new(authorities)? })
+        let openssl = SecondOpinion::new(authorities)?;
+        let authorities = authorities.iter().map(|authority| authority.der.clone()).collect();
+        Ok(Self { webpki, openssl, authorities, revoked, any_dates })
     }
+
+    /// Chain, purpose and dates.
+    fn verify_chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.webpki.verify_client_cert(end_entity, intermediates, now) {
+            Err(Error::InvalidCertificate(cause)) if self.any_dates && is_of_dates(&cause) => {
+                self.openssl.judge(end_entity, intermediates, Role::Client { any_dates: true }, now)?;
+                Ok(ClientCertVerified::assertion())
+            }
+            Err(refusal) if SecondOpinion::is_asked_after(&refusal) => {
+                let role = Role::Client { any_dates: self.any_dates };
+                self.openssl.judge(end_entity, intermediates, role, now)?;
+                Ok(ClientCertVerified::assertion())
+            }
+            verdict => verdict.map_err(same_name_other_key),
+        }
+    }
+}
+
+/// Whether a certificate was refused for its dates alone: everything else is looked at anew then.
+const fn is_of_dates(cause: &CertificateError) -> bool {
+    use CertificateError as C;
+    matches!(cause, C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. })
 }
 
 impl ClientCertVerifier for ClientVerifier {
@@ -40,13 +79,12 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.webpki.verify_client_cert(end_entity, intermediates, now) {
-            Err(refusal) if SecondOpinion::is_asked_after(&refusal) => {
-                self.openssl.judge(end_entity, intermediates, Role::Client, now)?;
-                Ok(ClientCertVerified::assertion())
-            }
-            verdict => verdict.map_err(same_name_other_key),
+        let verified = self.verify_chain(end_entity, intermediates, now)?;
+        if let Some(revoked) = &self.revoked {
+            let chain: Vec<_> = intermediates.iter().chain(&self.authorities).collect();
+            revoked.judge(end_entity, &chain, now).map_err(Error::InvalidCertificate)?;
         }
+        Ok(verified)
     }
 
     fn verify_tls12_signature(

@@ -64,6 +64,7 @@ impl Office {
             keyfile: self.path("server.key"),
             require_certificate: false,
             min_version: TlsVersion::Tls12,
+            ..ServerFiles::default()
         }
     }
 }

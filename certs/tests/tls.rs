@@ -53,6 +53,7 @@ impl Office {
             keyfile: self.path("server.key"),
             require_certificate,
             min_version: TlsVersion::Tls12,
+            ..ServerFiles::default()
         }
     }
 
@@ -464,4 +465,118 @@ fn a_directory_of_authorities_serves_as_well_as_a_file() {
     let mut files = office.server_files(true);
     (files.cafile, files.capath) = (None, Some(directory));
     assert!(meet_files(&files, &office.client(Some("router")), HOST).server.is_ok());
+}
+
+/// A list that the openssl program makes for the office's CA, of version 1 as it does unless told otherwise; of those
+/// `revoked`, and good for a day or none.
+fn revocation_list(office: &Office, revoked: &[&str], days: &str) {
+    std::fs::write(office.path("index.txt"), "").expect("written");
+    std::fs::write(office.path("crlnumber"), "01\n").expect("written");
+    let conf = "[ca]\ndefault_ca = d\n[d]\ndatabase = index.txt\ndefault_md = sha256\ncertificate = ca.crt\n\
+        private_key = ca.key\n";
+    std::fs::write(office.path("ca.conf"), conf).expect("written");
+    for stem in revoked {
+        office.openssl(&format!("ca -config ca.conf -revoke {stem}.crt"));
+    }
+    office.openssl(&format!("ca -config ca.conf -gencrl {days} -out crl.pem"));
+}
+
+fn met_with(office: &Office, adjust: impl FnOnce(&mut ServerFiles)) -> Result<ServerConnection, rustls::Error> {
+    let mut files = office.server_files(true);
+    adjust(&mut files);
+    meet_files(&files, &office.client(Some("router")), HOST).server
+}
+
+#[test]
+fn a_revoked_certificate_is_refused_and_so_is_one_whose_list_is_old_or_another_cas() {
+    let office = Office::new();
+    let with_list = |office: &Office| met_with(office, |files| files.crlfile = Some(office.path("crl.pem")));
+    revocation_list(&office, &[], "-crldays 1");
+    assert!(with_list(&office).is_ok(), "nothing is revoked");
+    revocation_list(&office, &["router"], "-crldays 1");
+    let refused = with_list(&office).expect_err("revoked");
+    assert_eq!(refused, rustls::Error::InvalidCertificate(CertificateError::Revoked));
+    revocation_list(&office, &[], "-crl_lastupdate 20200101000000Z -crl_nextupdate 20200102000000Z");
+    let refused = with_list(&office).expect_err("the list is old");
+    assert_eq!(refused, rustls::Error::InvalidCertificate(CertificateError::ExpiredRevocationList));
+    let other = Office::new();
+    revocation_list(&other, &[], "-crldays 1");
+    std::fs::copy(other.path("crl.pem"), office.path("crl.pem")).expect("copied");
+    let refused = with_list(&office).expect_err("signed by another key");
+    assert_eq!(refused, rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus));
+}
+
+#[test]
+fn a_list_that_cannot_be_used_is_refused_in_mosquittos_words() {
+    let office = Office::new();
+    for (name, cause) in [("none.pem", "does not exist"), ("ca.crt", "There is no CRL in it")] {
+        let files = ServerFiles { crlfile: Some(office.path(name)), ..office.server_files(true) };
+        let error = server_config(&files).expect_err(name).to_string();
+        let wanted =
+            format!("Unable to load certificate revocation file \"{}\". Check crlfile.\n", office.path(name).display());
+        assert!(error.starts_with(&wanted) && error.contains(cause), "{error}");
+    }
+}
+
+#[test]
+fn dates_of_client_certificates_are_not_looked_at_where_they_need_not_be_and_everything_else_is() {
+    let office = Office::new();
+    for terms in [past(), future()] {
+        office.keep("router", &issue::client(&office.ca(), "router", terms).expect("a certificate"));
+        assert!(met_with(&office, |_| ()).is_err());
+        assert!(met_with(&office, |files| files.any_client_dates = true).is_ok());
+    }
+    revocation_list(&office, &["router"], "-crldays 1");
+    let refused = met_with(&office, |files| {
+        files.any_client_dates = true;
+        files.crlfile = Some(office.path("crl.pem"));
+    });
+    assert_eq!(refused.expect_err("revoked"), rustls::Error::InvalidCertificate(CertificateError::Revoked));
+    let stranger = Office::new();
+    std::fs::copy(stranger.path("router.crt"), office.path("router.crt")).expect("copied");
+    std::fs::copy(stranger.path("router.key"), office.path("router.key")).expect("copied");
+    assert!(met_with(&office, |files| files.any_client_dates = true).is_err(), "of another CA");
+}
+
+#[test]
+fn only_the_suites_that_are_listed_are_spoken() {
+    let office = Office::new();
+    let suite = |adjust: &dyn Fn(&mut ServerFiles), client: Arc<ClientConfig>| {
+        let mut files = office.server_files(false);
+        adjust(&mut files);
+        let server = server_config(&files).expect("a server");
+        let met = meet(&server, &client, &office.client(None), HOST).server;
+        met.ok().and_then(|server| server.negotiated_cipher_suite()).map(|suite| format!("{:?}", suite.suite()))
+    };
+    let any = || client_config(&office.client(None)).expect("a client");
+    let chacha = "TLS_CHACHA20_POLY1305_SHA256";
+    assert_eq!(
+        suite(&|files| files.ciphers_tls13 = Some(chacha.into()), any()).as_deref(),
+        Some("TLS13_CHACHA20_POLY1305_SHA256")
+    );
+    let gcm = |files: &mut ServerFiles| files.ciphers = Some("ECDHE-ECDSA-AES128-GCM-SHA256".into());
+    let found = suite(&gcm, speaks_only_tls12(&office));
+    assert_eq!(found.as_deref(), Some("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"));
+    let psk = |files: &mut ServerFiles| (files.ciphers, files.has_psk) = (Some("PSK-AES128-CBC-SHA".into()), true);
+    assert_eq!(suite(&psk, speaks_only_tls12(&office)), None, "nothing of TLS 1.2 is left for certificates");
+    assert!(suite(&psk, any()).is_some(), "TLS 1.3 is");
+}
+
+#[test]
+fn keys_are_logged_for_wireshark_in_a_file_that_nobody_else_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let office = Office::new();
+    let path = office.path("keys.log");
+    let log = certs::KeyLog::open(&path).expect("a file");
+    let server = certs::server_config_logging_keys(&office.server_files(false), Some(log)).expect("a server");
+    let client = client_config(&office.client(None)).expect("a client");
+    meet(&server, &client, &office.client(None), HOST).server.expect("they meet");
+    let text = std::fs::read_to_string(&path).expect("text");
+    let line = text.lines().find(|line| line.starts_with("CLIENT_TRAFFIC_SECRET_0 ")).expect("a secret");
+    assert_eq!(line.split(' ').map(str::len).collect::<Vec<_>>()[1], 64, "{line}");
+    assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("ours");
+    assert!(certs::KeyLog::open(&path).is_err(), "others may read it");
+    std::os::unix::fs::symlink(&path, office.path("link")).expect("a link");
+    assert!(certs::KeyLog::open(&office.path("link")).is_err(), "a link");
 }

@@ -4,17 +4,25 @@ use std::sync::Arc;
 
 use broker::{HttpAccess, HttpApi, HttpDoor, HttpListener};
 use broker_conf::{Listener, Settings};
+use certs::KeyLog;
+
+use crate::addresses;
 
 use super::protection::protection;
 use super::reload::{doors, place};
-use super::{Rules, SetupError, addresses, cannot_open, listener_info, path_of, rules};
+use super::{Rules, SetupError, cannot_open, listener_info, path_of, rules};
 
 /// Where HTTP is spoken, if it is.
-pub(super) fn api(settings: &Settings, errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Option<HttpApi> {
-    let access = access(settings, errors, warnings)?;
+pub(super) fn api(
+    settings: &Settings,
+    key_log: Option<&Arc<KeyLog>>,
+    errors: &mut Vec<SetupError>,
+    warnings: &mut Vec<String>,
+) -> Option<HttpApi> {
+    let access = access(settings, key_log, errors, warnings)?;
     let mut listeners = Vec::new();
     for listener in &settings.http_listeners {
-        let addresses = addresses(listener).unwrap_or_else(|error| {
+        let addresses = addresses::of(listener, warnings).unwrap_or_else(|error| {
             errors.push(error);
             Vec::new()
         });
@@ -32,6 +40,7 @@ pub(super) fn api(settings: &Settings, errors: &mut Vec<SetupError>, warnings: &
 /// Who may ask there. The files are read once more: what the broker's own thread has is its own.
 pub(super) fn access(
     settings: &Settings,
+    key_log: Option<&Arc<KeyLog>>,
     errors: &mut Vec<SetupError>,
     warnings: &mut Vec<String>,
 ) -> Option<HttpAccess> {
@@ -43,7 +52,7 @@ pub(super) fn access(
     let Rules { acl, passwords } = rules(&settings.http_listeners, &mut wrong, &mut Vec::new());
     errors.extend(wrong.into_iter().filter(|wrong| !errors.iter().any(|said| said.0 == wrong.0)).collect::<Vec<_>>());
     let door = |listener: &Listener| HttpDoor {
-        protection: protection(settings, listener, errors, warnings),
+        protection: protection(settings, listener, key_log, errors, warnings),
         allow_anonymous: listener.allow_anonymous,
     };
     let doors = settings.http_listeners.iter().map(door).collect();

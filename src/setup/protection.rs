@@ -1,13 +1,16 @@
 //! What stands between a listener's port and MQTT, from its certificates, keys and rules.
 
+use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use acl::PskFile;
-use broker::{Protection, WebSocketRules};
-use broker_conf::{Listener, Protocol, Settings};
+use broker::proxy_header::Version;
+use broker::{Protection, ProxyRules, WebSocketRules};
+use broker_conf::{Listener, Protocol, Settings, UsernameFrom};
+use certs::KeyLog;
 use openssl::ssl::SslContext;
 
-use super::{SetupError, parsed};
+use super::{SetupError, parsed, path_of};
 
 /// Which listener a file belongs to, behind a message that names the file: several may have certificates.
 pub(crate) fn of_listener(listener: &Listener) -> String {
@@ -27,25 +30,58 @@ pub(crate) fn server_files(listener: &Listener) -> Option<certs::ServerFiles> {
             broker_conf::TlsVersion::V12 => certs::TlsVersion::Tls12,
             broker_conf::TlsVersion::V13 => certs::TlsVersion::Tls13,
         },
+        crlfile: path_of(files.crlfile.as_ref()),
+        any_client_dates: files.any_client_dates,
+        ciphers: files.ciphers.as_ref().map(|list| list.value.clone()),
+        ciphers_tls13: files.ciphers_tls13.as_ref().map(|list| list.value.clone()),
+        has_psk: listener.psk.is_some(),
+        asks_pass_phrase: io::stdin().is_terminal(),
     })
+}
+
+/// Where the secrets of TLS sessions go. As with mosquitto, a file that cannot be had is no reason not to start.
+pub(super) fn key_log(settings: &Settings, warnings: &mut Vec<String>) -> Option<Arc<KeyLog>> {
+    let path = settings.tls_keylog.as_ref()?;
+    match KeyLog::open(path) {
+        Ok(log) => {
+            tracing::info!(target: "notice", "TLS key logging to '{}' enabled for all listeners.", path.display());
+            tracing::info!(target: "notice", "TLS key logging is for DEBUGGING only.");
+            Some(log)
+        }
+        Err(cause) => {
+            warnings.push(format!("Unable to open keylog file {}: {cause}. No keys are logged.", path.display()));
+            None
+        }
+    }
 }
 
 /// Of one listener. What is wrong goes to `errors`.
 pub(super) fn protection(
     settings: &Settings,
     listener: &Listener,
+    key_log: Option<&Arc<KeyLog>>,
     errors: &mut Vec<SetupError>,
     warnings: &mut Vec<String>,
 ) -> Protection {
-    let mut protection = Protection { websocket: websocket(settings, listener), ..Protection::default() };
+    let names = listener.username_from.map(|from| match from {
+        UsernameFrom::Identity => certs::NameFrom::Identity,
+        UsernameFrom::Subject => certs::NameFrom::Subject,
+    });
+    let proxy = listener.proxy.map(|proxy| ProxyRules {
+        version: if proxy.is_version_2 { Version::V2 } else { Version::V1 },
+        requires_tls: proxy.requires_tls,
+        requires_certificate: proxy.requires_certificate,
+    });
+    let websocket = websocket(settings, listener);
+    let mut protection = Protection { names, proxy, websocket, ..Protection::default() };
     if let Some(files) = server_files(listener) {
-        match certs::server_config(&files) {
+        match certs::server_config_logging_keys(&files, key_log.cloned()) {
             Ok(config) => protection.certificates = Some(config),
             Err(error) => errors.push(SetupError(format!("Error: {error}{}", of_listener(listener)))),
         }
     }
     if let Some(psk) = &listener.psk {
-        match psk_context(psk, warnings) {
+        match psk_context(psk, key_log.cloned(), warnings) {
             Ok(context) => protection.psk = Some(context),
             Err(error) => errors.push(error),
         }
@@ -63,7 +99,11 @@ fn websocket(settings: &Settings, listener: &Listener) -> Option<Arc<WebSocketRu
     })
 }
 
-fn psk_context(psk: &broker_conf::Psk, warnings: &mut Vec<String>) -> Result<SslContext, SetupError> {
+fn psk_context(
+    psk: &broker_conf::Psk,
+    key_log: Option<Arc<KeyLog>>,
+    warnings: &mut Vec<String>,
+) -> Result<SslContext, SetupError> {
     let keys = match &psk.file {
         Some(file) => {
             let keys = parsed(file, "psk_file", PskFile::parse)?;
@@ -76,6 +116,6 @@ fn psk_context(psk: &broker_conf::Psk, warnings: &mut Vec<String>) -> Result<Ssl
     let lookup: certs::PskLookup =
         Arc::new(move |identity| keys.as_ref().as_ref()?.key_of(identity).map(<[u8]>::to_vec));
     let ciphers = psk.ciphers.as_ref().map(|list| list.value.as_str());
-    certs::psk_server_context(Some(&psk.hint.value), ciphers, lookup)
+    certs::psk_server_context_logging_keys(Some(&psk.hint.value), ciphers, lookup, key_log)
         .map_err(|error| SetupError(format!("Error: {error}")))
 }

@@ -2,13 +2,16 @@
 //! cannot be taken over while the appliance runs is named.
 
 use std::io;
+use std::path::Path;
 
 use broker::{ListenerConfig, Protection, Reloaded, ReloadedListener, StartError};
 use broker_conf::{Listener, Protocol, Settings, SocketDomain};
 use broker_core::ListenerSettings;
 
-use super::protection::protection;
-use super::{SetupError, acl_file, addresses, core_settings, http, listener_settings, path_of, rules};
+use crate::addresses;
+
+use super::protection::{key_log, protection};
+use super::{SetupError, acl_file, core_settings, http, listener_settings, path_of, rules};
 
 /// The listeners by their numbers in the broker; `None` for a number that is free.
 pub(crate) type Slots = Vec<Option<Listener>>;
@@ -24,6 +27,7 @@ pub(crate) fn reloaded(
 ) -> Result<(Reloaded, Slots), Vec<SetupError>> {
     let mut errors = Vec::new();
     let rules = rules(&read.listeners, &mut errors, warnings);
+    let key_log = key_log(read, warnings);
     let after = numbered(slots, &read.listeners);
     let mut changed_doors = Vec::new();
     let mut prepared = Vec::new();
@@ -37,10 +41,10 @@ pub(crate) fn reloaded(
         if is_other_door {
             changed_doors.push(listener.at.as_ref().map_or_else(|| listener.port.to_string(), ToString::to_string));
         }
-        let protection = (!is_other_door).then(|| protection(read, listener, &mut errors, warnings));
+        let protection = (!is_other_door).then(|| protection(read, listener, key_log.as_ref(), &mut errors, warnings));
         let addresses = match before {
             Some(_) => Vec::new(),
-            None => addresses(listener).unwrap_or_else(|error| {
+            None => addresses::of(listener, warnings).unwrap_or_else(|error| {
                 errors.push(error);
                 Vec::new()
             }),
@@ -48,7 +52,7 @@ pub(crate) fn reloaded(
         prepared.push(Some((protection, addresses, before.is_none())));
     }
     let in_force = Settings { http_listeners: http::in_force(running, read), ..read.clone() };
-    let http_access = http::access(&in_force, &mut errors, warnings);
+    let http_access = http::access(&in_force, key_log.as_ref(), &mut errors, warnings);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -58,7 +62,8 @@ pub(crate) fn reloaded(
         listeners.push(match (listener, prepared) {
             (Some(listener), Some((protection, addresses, true))) => {
                 let protection = protection.unwrap_or_default();
-                let config = ListenerConfig { addresses, max_connections: listener.max_connections, protection };
+                let (unix, max_connections) = (listener.unix.clone(), listener.max_connections);
+                let config = ListenerConfig { addresses, unix, max_connections, protection };
                 ReloadedListener::Opened(config.open().map_err(|error| vec![cannot_listen(&error)])?)
             }
             (Some(listener), Some((protection, ..))) => {
@@ -140,15 +145,21 @@ pub(crate) fn protections(
     warnings: &mut Vec<String>,
 ) -> Result<Protections, Vec<SetupError>> {
     let mut errors = Vec::new();
-    let mut read = |listener: &Listener| protection(running, listener, &mut errors, warnings);
+    let key_log = key_log(running, warnings);
+    let mut read = |listener: &Listener| protection(running, listener, key_log.as_ref(), &mut errors, warnings);
     let listeners = slots.iter().map(|slot| slot.as_ref().map(&mut read)).collect();
     let http = running.http_listeners.iter().map(read).collect();
     if errors.is_empty() { Ok(Protections { listeners, http }) } else { Err(errors) }
 }
 
 /// What makes a listener of one reading that of another.
-pub(super) fn place(listener: &Listener) -> (u16, Option<&str>, SocketDomain) {
-    (listener.port, listener.address.as_deref(), listener.socket_domain)
+pub(super) fn place(listener: &Listener) -> (u16, Option<&Path>, Option<&str>, SocketDomain, Option<&str>) {
+    if let Some(path) = &listener.unix {
+        // Whatever else is said of it: at one path there is one socket.
+        return (0, Some(path), None, SocketDomain::Any, None);
+    }
+    let interface = listener.interface.as_ref().map(|name| name.value.as_str());
+    (listener.port, listener.unix.as_deref(), listener.address.as_deref(), listener.socket_domain, interface)
 }
 
 /// Certificates, pre-shared keys, both, or neither, and what is spoken behind them.
@@ -181,7 +192,6 @@ mod tests {
     use super::*;
     use crate::config_files::OnDisk;
     use std::fs;
-    use std::path::Path;
 
     const TLS: &str = "listener 8883\nallow_anonymous true\npsk_file DIR/keys\npsk_hint h\n";
 
@@ -256,6 +266,39 @@ mod tests {
                 Some(words) => assert!(said.is_some_and(|said| said.contains(words)), "{line}: {warnings:?}"),
             }
             assert_eq!(reloaded.settings.max_keepalive_s, read.max_keepalive_s, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_needs_a_privilege_is_told_to_need_a_restart() {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 83));
+        let told = |kind: io::ErrorKind| cannot_listen(&StartError::Listen { address, cause: kind.into() }).to_string();
+        let message = told(io::ErrorKind::PermissionDenied);
+        assert!(message.contains("127.0.0.1:83") && message.contains("by a restart only"), "{message}");
+        assert!(!told(io::ErrorKind::AddrNotAvailable).contains("restart"));
+    }
+
+    #[test]
+    fn listeners_for_http_that_come_or_go_wait_and_those_that_stay_have_what_is_written_now() {
+        let dir = folder();
+        fs::write(dir.path().join("acl"), "topic read #\n").expect("a file");
+        let base = "listener 1883\nallow_anonymous true\nlistener 9001\nprotocol http_api\n";
+        let running = settings(dir.path(), base);
+        let rows = [
+            (base.to_owned(), false),
+            (format!("acl_file DIR/acl\n{base}"), false),
+            (format!("{base}listener 9002\nprotocol http_api\n"), true),
+            ("listener 1883\nallow_anonymous true\n".to_owned(), true),
+        ];
+        for (text, waits) in rows {
+            let read = settings(dir.path(), &text);
+            let mut warnings = Vec::new();
+            let reloaded = reloaded(&slots(&running), &running, &read, &mut warnings);
+            let (reloaded, _) = reloaded.expect("files that can be read");
+            assert_eq!(reloaded.http_access.map(|access| access.doors.len()), Some(1), "{text}");
+            assert_eq!(warnings.iter().any(|said| said.contains("'protocol http_api' was added")), waits, "{text}");
+            let in_force = http::in_force(&running, &read);
+            assert_eq!(in_force[0].acl_file.is_some(), text.starts_with("acl_file"), "{text}");
         }
     }
 }

@@ -1,14 +1,16 @@
 //! SIGHUP while clients are connected: listeners come and go, limits and the log change, certificates are watched; and
 //! a configuration that is wrong changes nothing.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 
 use crate::clients::{Subscriber, publish, publish_well};
 use crate::folder::Folder;
 use crate::guide::Scenario;
-use crate::harness::{Appliance, filled, free_port, poll_until};
+use crate::harness::{Appliance, filled, free_port, output_of, poll_until};
 
 const OPEN: &str = "user root\nallow_anonymous true\nlistener PORT 127.0.0.1\n";
 
@@ -42,6 +44,28 @@ fn listeners_are_opened_and_closed_and_the_clients_of_the_others_notice_nothing(
     publish_well(other, &["-t", "t", "-m", "again"]);
     assert_eq!(stays.messages(3)[2], "t|0|0|again");
     assert_eq!(appliance.log.count("as stays ("), 1, "it did not have to come again");
+}
+
+#[test]
+fn unix_sockets_and_listeners_for_websocket_come_and_go_too() {
+    let appliance = Appliance::start(OPEN, Folder::new());
+    let (web, path) = (free_port(), appliance.folder.at("m.sock"));
+    let stays = Subscriber::start(appliance.port, &["-i", "stays", "-t", "t", "-q", "1"]);
+    for round in 0..2 {
+        let more = format!("{OPEN}listener 0 DIR/m.sock\nlistener {web} 127.0.0.1\nprotocol websockets\n");
+        reload(&appliance, &more, 2 * round + 1);
+        appliance.log.wait_for_count(&format!("Opening unix listen socket on path {path}."), round + 1);
+        let arguments = ["--unix", &path, "-q", "1", "-t", "t", "-m", "by the socket"];
+        assert!(output_of(Command::new("mosquitto_pub").args(arguments)).status.success());
+        assert_eq!(stays.messages(round + 1)[round], "t|1|0|by the socket");
+        let mut page = TcpStream::connect(("127.0.0.1", web)).expect("it listens");
+        page.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("it is taken");
+        let mut answer = [0; 12];
+        page.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 426", "WebSocket is spoken there, and no page is served");
+        reload(&appliance, OPEN, 2 * round + 2);
+        assert!(!std::fs::exists(&path).expect("its folder is there") && !is_open(web));
+    }
 }
 
 #[test]

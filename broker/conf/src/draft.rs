@@ -167,7 +167,9 @@ pub(crate) struct ListenerDraft {
     pub(crate) protocol: Protocol,
     pub(crate) websockets_origins: Vec<Located<String>>,
     pub(crate) http_dir: Written<String>,
+    pub(crate) unix: Written<String>,
     pub(crate) socket_domain: SocketDomain,
+    pub(crate) interface: Written<String>,
     pub(crate) max_connections: Written<i64>,
     pub(crate) protocol_versions: Option<ProtocolVersions>,
     pub(crate) max_qos: Written<i64>,
@@ -183,7 +185,15 @@ pub(crate) struct ListenerDraft {
     pub(crate) require_certificate: Written<bool>,
     pub(crate) tls_version: Option<TlsVersion>,
     pub(crate) ciphers: Written<String>,
+    pub(crate) ciphers_tls13: Written<String>,
+    pub(crate) crlfile: Written<String>,
+    pub(crate) any_client_dates: Written<bool>,
     pub(crate) psk_hint: Written<String>,
+    pub(crate) proxy: Written<i64>,
+    pub(crate) proxy_requires_tls: Written<bool>,
+    pub(crate) use_identity_as_username: Written<bool>,
+    pub(crate) use_subject_as_username: Written<bool>,
+    pub(crate) use_username_as_clientid: Written<bool>,
 }
 
 impl Draft {

@@ -30,11 +30,12 @@ pub use fault::{ConfigError, Fault, Level, Warning};
 pub use files::{Files, InMemory};
 pub use lines::{LINE_BYTES_MAX, VALUE_BYTES_MAX};
 pub use log::{LogSettings, LogTypes};
-pub use manual::manual;
+pub use manual::{manual, manual_of_what_cannot};
 pub use overrides::Overrides;
 pub use place::{Located, Place};
 pub use read::{ERRORS_MAX, FILE_BYTES_MAX, FILES_MAX, check, parse};
 pub use settings::{
-    Certificates, Listener, Persistence, Protocol, ProtocolVersions, Psk, Settings, SocketDomain, TlsVersion,
+    Certificates, Listener, Persistence, Protocol, ProtocolVersions, Proxy, Psk, Settings, SocketDomain, TlsVersion,
+    UsernameFrom,
 };
-pub use table::{OptionSpec, Reload, Scope, Status, Takes, find, options};
+pub use table::{Cannot, OptionSpec, Reload, Scope, Status, Takes, find, options};

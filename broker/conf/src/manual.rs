@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::table::{OptionSpec, Reload, Status, options};
+use crate::table::{Cannot, OptionSpec, Reload, Status, options};
 
 /// Every option as a row of a Markdown table.
 pub fn manual() -> String {
@@ -11,6 +11,17 @@ pub fn manual() -> String {
     );
     for option in options() {
         row(&mut page, option);
+    }
+    page
+}
+
+/// What cannot be carried out, why not, and what to do instead, as a table.
+pub fn manual_of_what_cannot() -> String {
+    let mut page = String::from("| option | why it cannot be carried out | what to do instead |\n|---|---|---|\n");
+    for option in options() {
+        if let Status::Cannot(Cannot { why, instead }) = option.status() {
+            let _ = writeln!(page, "| `{}` | {why} | {instead} |", option.name);
+        }
     }
     page
 }
@@ -24,6 +35,7 @@ fn row(page: &mut String, option: &OptionSpec) {
     let status = match option.status() {
         Status::Carried => "yes".to_owned(),
         Status::NotYet => "not yet".to_owned(),
+        Status::Cannot(_) => "cannot, see below".to_owned(),
         Status::Ignored(why) => format!("ignored: {}", why.strip_prefix("Warning: ").unwrap_or(why)),
     };
     // Writing to a String cannot fail.

@@ -1,5 +1,7 @@
 //! What is given beside the files.
 
+use std::path::PathBuf;
+
 use crate::fault::shown;
 use crate::{ConfigError, Fault, Place};
 
@@ -15,6 +17,8 @@ pub struct Overrides {
     pub verbose: bool,
     /// `-q`: log nothing, whatever the file says.
     pub quiet: bool,
+    /// `--tls-keylog`.
+    pub tls_keylog: Option<PathBuf>,
 }
 
 impl Overrides {

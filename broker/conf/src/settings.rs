@@ -73,6 +73,8 @@ pub struct Settings {
     pub clientid_prefixes: Option<String>,
     /// Whether `$CONTROL/broker/v1` is answered.
     pub enable_control_api: bool,
+    /// `--tls-keylog`: where the secrets of every TLS session are written, for finding faults.
+    pub tls_keylog: Option<PathBuf>,
 
     /// Every file that was read, the main file first.
     pub files: Vec<PathBuf>,
@@ -95,13 +97,15 @@ pub struct Persistence {
     pub autosave_on_changes: bool,
 }
 
-/// One port to listen on, with all that holds for the clients that come in there.
+/// One port or unix socket to listen on, with all that holds for the clients that come in there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// The line that asked for it; `None` in local-only mode and for a default listener without a `port` line.
     pub at: Option<Place>,
-    /// 1 to 65535.
+    /// 1 to 65535; 0 for a unix socket.
     pub port: u16,
+    /// The path of a unix socket. Then there is no address.
+    pub unix: Option<PathBuf>,
     /// An address or a host name; `None`: all of this machine.
     pub address: Option<String>,
     /// What is spoken there.
@@ -112,6 +116,8 @@ pub struct Listener {
     pub http_dir: Option<Located<PathBuf>>,
     /// Which of a name's addresses.
     pub socket_domain: SocketDomain,
+    /// The network interface whose addresses it has; without one there are those of all.
+    pub interface: Option<Located<String>>,
     /// Connected clients; `None`: no limit.
     pub max_connections: Option<u32>,
     /// Which versions of MQTT are spoken.
@@ -133,6 +139,14 @@ pub struct Listener {
     pub password_file: Option<Located<PathBuf>>,
     /// Who may do what.
     pub acl_file: Option<Located<PathBuf>>,
+
+    /// What the door finds out about a client and takes for its user name, asking for no password.
+    pub username_from: Option<UsernameFrom>,
+    /// The user name takes the place of the Client Identifier.
+    pub use_username_as_clientid: bool,
+
+    /// A proxy stands in front and says whom it speaks for.
+    pub proxy: Option<Proxy>,
 
     /// TLS with certificates.
     pub certificates: Option<Certificates>,
@@ -175,6 +189,26 @@ pub struct ProtocolVersions {
     pub v5: bool,
 }
 
+/// `use_identity_as_username`, `use_subject_as_username`; where both are written, the identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsernameFrom {
+    /// The common name of the certificate, or the PSK identity.
+    Identity,
+    /// The whole subject of the certificate.
+    Subject,
+}
+
+/// `enable_proxy_protocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// 2, else 1.
+    pub is_version_2: bool,
+    /// Clients must have come to the proxy by TLS. Version 2 only.
+    pub requires_tls: bool,
+    /// And with a certificate that it found good: `require_certificate`. Version 2 only.
+    pub requires_certificate: bool,
+}
+
 /// The oldest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
@@ -200,6 +234,14 @@ pub struct Certificates {
     pub require_certificate: bool,
     /// Nothing older.
     pub tls_version_min: TlsVersion,
+    /// Lists of certificates of clients that are no longer good.
+    pub crlfile: Option<Located<PathBuf>>,
+    /// Certificates of clients are good outside their dates, too.
+    pub any_client_dates: bool,
+    /// Suites of TLS 1.2, a list in OpenSSL's words.
+    pub ciphers: Option<Located<String>>,
+    /// Suites of TLS 1.3.
+    pub ciphers_tls13: Option<Located<String>>,
 }
 
 /// The PSK door of a listener.

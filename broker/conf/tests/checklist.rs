@@ -13,14 +13,19 @@ const CARRIED: &[&str] = &[
     "autosave_interval",
     "autosave_on_changes",
     "bind_address",
+    "bind_interface",
     "cafile",
     "capath",
     "certfile",
     "check_retain_source",
     "ciphers",
+    "ciphers_tls1.3",
     "clientid_prefixes",
     "connection_messages",
+    "crlfile",
+    "disable_client_cert_date_checks",
     "enable_control_api",
+    "enable_proxy_protocol",
     "global_max_clients",
     "global_max_connections",
     "http_dir",
@@ -57,6 +62,7 @@ const CARRIED: &[&str] = &[
     "pid_file",
     "port",
     "protocol",
+    "proxy_protocol_v2_require_tls",
     "psk_file",
     "psk_hint",
     "queue_qos0_messages",
@@ -69,6 +75,9 @@ const CARRIED: &[&str] = &[
     "sys_interval",
     "tls_version",
     "upgrade_outgoing_qos",
+    "use_identity_as_username",
+    "use_subject_as_username",
+    "use_username_as_clientid",
     "user",
     "websockets_headers_size",
     "websockets_origin",
@@ -84,7 +93,6 @@ const NOT_YET: &[&str] = &[
     "auth_opt_*",
     "auth_plugin",
     "auth_plugin_deny_special_chars",
-    "bind_interface",
     "bridge_alpn",
     "bridge_attempt_unsubscribe",
     "bridge_bind_address",
@@ -109,13 +117,9 @@ const NOT_YET: &[&str] = &[
     "bridge_tcp_user_timeout",
     "bridge_tls_use_os_certs",
     "bridge_tls_version",
-    "ciphers_tls1.3",
     "cleansession",
     "clientid",
     "connection",
-    "crlfile",
-    "disable_client_cert_date_checks",
-    "enable_proxy_protocol",
     "global_plugin",
     "idle_timeout",
     "keepalive_interval",
@@ -132,7 +136,6 @@ const NOT_YET: &[&str] = &[
     "plugin_load",
     "plugin_opt_*",
     "plugin_use",
-    "proxy_protocol_v2_require_tls",
     "remote_clientid",
     "remote_password",
     "remote_username",
@@ -140,26 +143,24 @@ const NOT_YET: &[&str] = &[
     "round_robin",
     "start_type",
     "threshold",
-    "tls_engine",
-    "tls_engine_kpass_sha1",
-    "tls_keyform",
     "topic",
     "try_private",
-    "use_identity_as_username",
-    "use_subject_as_username",
-    "use_username_as_clientid",
     "username",
 ];
+
+/// Known and refused for good, unless the value is the default.
+const CANNOT: &[&str] = &["tls_engine", "tls_engine_kpass_sha1", "tls_keyform"];
 
 /// What is done about the options, their names, and whether a status is that.
 type Group = (&'static str, &'static [&'static str], fn(Status) -> bool);
 
 #[test]
 fn every_option_of_mosquitto_has_a_row_that_says_what_is_done_about_it() {
-    let rows: [Group; 3] = [
+    let rows: [Group; 4] = [
         ("carried out", CARRIED, |status| status == Status::Carried),
         ("ignored", IGNORED, |status| matches!(status, Status::Ignored(_))),
         ("not yet", NOT_YET, |status| status == Status::NotYet),
+        ("not possible", CANNOT, |status| matches!(status, Status::Cannot(_))),
     ];
     let page = manual();
     for (group, names, is_so) in rows {
@@ -173,7 +174,7 @@ fn every_option_of_mosquitto_has_a_row_that_says_what_is_done_about_it() {
 
 #[test]
 fn nothing_is_in_the_table_that_mosquitto_does_not_know() {
-    let known: Vec<&str> = [CARRIED, IGNORED, NOT_YET].concat();
+    let known: Vec<&str> = [CARRIED, IGNORED, NOT_YET, CANNOT].concat();
     for option in options() {
         for name in std::iter::once(&option.name).chain(option.aliases) {
             assert!(known.contains(name), "{name} is not on the list");

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use broker_conf::{Status, manual, options};
+use broker_conf::{Status, manual, manual_of_what_cannot, options};
 
 /// Set to write the page instead of comparing it.
 const WRITE: &str = "NIGHTJAR_WRITE_MANUAL";
@@ -18,17 +18,22 @@ fn page() -> String {
         "# Options of mosquitto.conf\n\n\
          <!-- Made from the table in broker/conf/src/table by `{HOW}`: change that, not this. -->\n\n\
          Every option of mosquitto 2.1.2: {all} rows, of which {carried} are carried out, {ignored} are ignored for\n\
-         the reason given, and {not_yet} stop the start with file and line, unless they ask for what is done anyway.\n\n\
+         the reason given, and {not_yet} stop the start with file and line, unless they ask for what is done anyway;\n\
+         {cannot} of them [for good](#what-cannot-be-carried-out).\n\n\
          *Where*: of the whole broker; of the `listener` above the line; of the `connection` or `plugin` above it.\n\
          *SIGHUP*: whether a new value counts then. mosquitto 2.1.2 applies fewer: it neither opens nor closes listeners, and\n\
          keeps most limits. A listener that gets or loses TLS altogether or gets another protocol waits for a restart, and so does\n\
          one with `protocol http_api` that comes or goes.\n\
          *In nightjar*: what \"yes\" does not yet cover is in [README.md](../README.md#what-does-not-work-yet).\n\n\
-         {table}",
+         {table}\n\
+         ## What cannot be carried out\n\n\
+         {what_cannot}",
         all = options().len(),
         carried = count(|status| status == Status::Carried),
         ignored = count(|status| matches!(status, Status::Ignored(_))),
-        not_yet = count(|status| status == Status::NotYet),
+        not_yet = count(|status| matches!(status, Status::NotYet | Status::Cannot(_))),
+        cannot = count(|status| matches!(status, Status::Cannot(_))),
+        what_cannot = manual_of_what_cannot(),
         table = manual(),
     )
 }

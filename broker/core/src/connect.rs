@@ -64,9 +64,20 @@ impl Broker {
         let door = state.door;
         let listener = &self.settings.listeners[usize::from(door.listener)];
         let method = connect.properties.authentication_method();
+        let is_named = listener.names_by_door && door.trust == Trust::Stranger;
+        let (name, named);
+        let mut connect = connect;
+        if is_named {
+            // What it says itself is not looked at: the door knows better.
+            name = out.identity(link);
+            named = Connect { username: name.as_deref(), password: None, ..*connect };
+            connect = &named;
+        }
         let refusal = if !listener.versions.has(connect.version) {
             Some(Refusal::Version)
-        } else if method.is_some() && !listener.checks_passwords {
+        } else if is_named && connect.username.is_none() {
+            Some(Refusal::Identity)
+        } else if method.is_some() && (!listener.checks_passwords || is_named) {
             // There is nothing to prove anything against.
             Some(Refusal::Method)
         } else if method.is_none()
@@ -78,7 +89,7 @@ impl Broker {
         } else {
             None
         };
-        let (checks, anonymous) = (listener.checks_passwords, listener.allow_anonymous);
+        let (checks, anonymous) = (listener.checks_passwords && !is_named, listener.allow_anonymous || is_named);
         let login = match refusal.map_or_else(|| self.login(connect, door, out), Err) {
             Ok(login) => login,
             Err(why) => {
@@ -152,6 +163,16 @@ impl Broker {
         if prefix.is_some_and(|prefix| !client_id.starts_with(prefix)) {
             return Err(Refusal::Prefix);
         }
+        // After the rules for what it says itself, as in mosquitto.
+        let client_id = if listener.username_as_client_id && trust == Trust::Stranger {
+            let username = connect.username.filter(|username| !username.is_empty()).ok_or(Refusal::NoUsername)?;
+            if username.len() > CLIENT_ID_BYTES_MAX {
+                return Err(Refusal::ClientId);
+            }
+            username.into()
+        } else {
+            client_id
+        };
         let will_bytes_max = settings.message_size_limit as usize;
         let will = match &connect.will {
             Some(will) if will.retain && !settings.retain_available => return Err(Refusal::WillRetain),
@@ -440,9 +461,12 @@ impl Broker {
 const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
     Some(match why {
         // mosquitto answers both with "not authorised", which tells a guesser nothing.
-        Refusal::Anonymous | Refusal::Password | Refusal::AuthenticationData(_) | Refusal::Prefix => {
-            ReasonCode::NotAuthorized
-        }
+        Refusal::Anonymous
+        | Refusal::Password
+        | Refusal::NoUsername
+        | Refusal::AuthenticationData(_)
+        | Refusal::Prefix => ReasonCode::NotAuthorized,
+        Refusal::Identity => ReasonCode::BadUserNameOrPassword,
         Refusal::Exchange(fault) => fault.reason(),
         Refusal::Busy => ReasonCode::ServerUnavailable,
         Refusal::StoreFull | Refusal::MemoryFull if !version.is_v5() => ReasonCode::ServerUnavailable,

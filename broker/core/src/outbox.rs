@@ -45,6 +45,12 @@ pub trait Outbox {
     /// Asks what a client's step of enhanced authentication comes to; the answer is [`crate::Broker::authenticated`].
     fn authenticate(&mut self, link: LinkId, step: AuthStep<'_>);
 
+    /// Who the client of `link` is by its certificate or its pre-shared key; `None`: it has none that says so. Asked at
+    /// CONNECT where [`crate::ListenerSettings::names_by_door`] is set.
+    fn identity(&mut self, _link: LinkId) -> Option<String> {
+        None
+    }
+
     /// The link is over for the core: let leave what was sent, then close it.
     fn close(&mut self, link: LinkId);
 
@@ -237,6 +243,12 @@ pub enum Refusal {
     /// User name or password are wrong.
     #[error("bad user name or password")]
     Password,
+    /// The door found out no name for it.
+    #[error("no certificate or pre-shared key that says who it is")]
+    Identity,
+    /// It gave no user name, which would be its Client Identifier.
+    #[error("no user name, which takes the place of the client identifier here (use_username_as_clientid)")]
+    NoUsername,
     /// Too many logins wait to be checked.
     #[error("too many logins are being checked")]
     Busy,

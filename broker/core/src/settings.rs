@@ -129,6 +129,11 @@ pub struct ListenerSettings {
     /// User names are checked against a password file. Without one a user name is taken as it is, where anonymous
     /// clients may come in, and refused where they may not: so does mosquitto.
     pub checks_passwords: bool,
+    /// User names are what the door found out ([`crate::Outbox::identity`]): what CONNECT says of user name and password is
+    /// not looked at, and who has none is not let in.
+    pub names_by_door: bool,
+    /// The user name takes the place of the Client Identifier; who has none is not let in.
+    pub username_as_client_id: bool,
     /// Which versions are spoken here.
     pub versions: VersionSet,
     /// The highest QoS a client may publish at.
@@ -147,6 +152,8 @@ impl Default for ListenerSettings {
             allow_zero_length_clientid: true,
             auto_id_prefix: "auto-".to_owned(),
             checks_passwords: false,
+            names_by_door: false,
+            username_as_client_id: false,
             versions: VersionSet::default(),
             max_qos: QoS::ExactlyOnce,
             max_topic_alias: crate::TOPIC_ALIASES_MAX,

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +20,7 @@ use crate::appliance::Command;
 use crate::door::{self, Knock};
 use crate::knocks::Knocks;
 use crate::listener::Listening;
+use crate::peer::Peer;
 use crate::transport::{Progress, Transport};
 use crate::{ACCEPT_REST, HTTP_CONNECTIONS_MAX, HTTP_FIGURES_FRESH, HTTP_TIME_MAX};
 
@@ -55,7 +55,7 @@ pub(super) struct Server {
 
 struct Connection {
     transport: Transport,
-    peer: SocketAddr,
+    peer: Peer,
     listener: usize,
     port: u16,
     generation: u32,
@@ -97,7 +97,7 @@ impl Server {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         for (at, socket) in sockets.iter_mut().enumerate() {
-            poll.registry().register(&mut socket.socket, Token(LISTENERS + at), Interest::READABLE)?;
+            socket.register(poll.registry(), Token(LISTENERS + at))?;
         }
         let server = Self {
             poll,
@@ -166,7 +166,7 @@ impl Server {
     fn accept(&mut self, at: usize) {
         loop {
             let socket = &mut self.sockets[at];
-            match socket.socket.accept() {
+            match socket.accept() {
                 Ok((stream, peer)) => {
                     let (listener, port) = (usize::from(socket.listener), socket.port);
                     self.take_in(Transport::Plain(stream), peer, listener, port);
@@ -183,7 +183,7 @@ impl Server {
         }
     }
 
-    fn take_in(&mut self, mut transport: Transport, peer: SocketAddr, listener: usize, port: u16) {
+    fn take_in(&mut self, mut transport: Transport, peer: Peer, listener: usize, port: u16) {
         while self.connections.len() >= HTTP_CONNECTIONS_MAX {
             self.close_oldest();
         }
@@ -247,7 +247,7 @@ impl Server {
         let protection = &access.doors[connection.listener].protection;
         match door::knock(&mut connection.transport, protection, connection.port, is_ending) {
             Knock::Wait => Step::Wait,
-            Knock::Gone => Step::Over,
+            Knock::Gone | Knock::Announced(_) | Knock::Rejected(_) => Step::Over,
             Knock::Open => {
                 connection.stage = Stage::Reading(HeadReader::new(self.head_bytes_max));
                 Step::On

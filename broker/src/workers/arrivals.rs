@@ -64,6 +64,12 @@ impl Reactor {
             return;
         }
         match what {
+            What::Announced(origin) => self.desk.announced(at, *origin),
+            What::Rejected(line) => {
+                self.desk.reject(at, &line);
+                self.lost(at);
+            }
+            What::Named(name) => _ = self.desk.names.insert(at, name),
             What::Bytes(_) => self.arrived(at, bytes),
             What::ForwardedFor(address) => {
                 if let Some(connection) = self.desk.connections.get_mut(at as usize) {

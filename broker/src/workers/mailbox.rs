@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
-use mio::net::TcpStream;
 
 use super::DoorPlate;
 use super::account::Account;
 use crate::listener::Protection;
+use crate::proxy_header::Origin;
+use crate::stream::Stream;
 use crate::{BATCH_BYTES, BATCHES_WAITING_MAX};
 
 /// What a worker read in one turn, and what else it has to say.
@@ -31,6 +32,12 @@ pub(super) struct News {
 }
 
 pub(super) enum What {
+    /// Its proxy has said whom it speaks for.
+    Announced(Box<Origin>),
+    /// What its proxy says was not taken; it can no longer be used.
+    Rejected(Box<str>),
+    /// Its handshake is over, and gave it this user name. Comes before its first bytes.
+    Named(Box<str>),
     /// It said the next so many bytes of the batch.
     Bytes(usize),
     /// It comes from this address, a proxy says.
@@ -85,7 +92,7 @@ pub(super) enum Deed {
 }
 
 pub(super) struct Newcomer {
-    pub stream: TcpStream,
+    pub stream: Stream,
     pub generation: u32,
     pub door: DoorPlate,
     pub account: Arc<Account>,

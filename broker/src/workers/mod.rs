@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use mio::Waker;
-use mio::net::TcpStream;
 
 use crate::listener::Protection;
+use crate::stream::Stream;
 use mailbox::{Batch, Deed, Mailbox, Newcomer};
 use pump::Pump;
 
@@ -78,7 +78,7 @@ impl Workers {
     }
 
     /// Gives a new connection to the worker that has the fewest. There must be workers.
-    pub(crate) fn take_on(&mut self, place: (u32, u32), stream: TcpStream, door: DoorPlate) -> Remote {
+    pub(crate) fn take_on(&mut self, place: (u32, u32), stream: Stream, door: DoorPlate) -> Remote {
         let number = (0..self.workers.len()).min_by_key(|number| self.workers[*number].connections).unwrap_or(0);
         let worker = &mut self.workers[number];
         worker.connections += 1;

@@ -45,6 +45,10 @@ struct Socket {
     door: DoorPlate,
     /// What it speaks is not known yet, and it stands at a door with TLS.
     is_knocking: bool,
+    /// Its proxy has said whom it speaks for.
+    is_announced: bool,
+    /// It has said something, and who it is was told if its handshake says so.
+    has_spoken: bool,
     account: Arc<Account>,
     /// Bytes that were to be written since the beginning; goes round.
     received: usize,
@@ -190,6 +194,8 @@ impl Pump {
             generation,
             door,
             is_knocking: !door.is_plain,
+            is_announced: false,
+            has_spoken: false,
             account,
             received: 0,
             taken: 0,
@@ -338,7 +344,17 @@ impl Pump {
             match outcome {
                 Ok(Progress::Some(count)) => {
                     let is_all = !to_the_end && count < room_bytes && socket.transport.short_read_is_all();
+                    let name = if std::mem::replace(&mut socket.has_spoken, true) {
+                        None
+                    } else {
+                        self.protections[usize::from(socket.door.listener)]
+                            .names
+                            .and_then(|from| socket.transport.user_name(from))
+                    };
                     self.batch.used += count;
+                    if let Some(name) = name {
+                        self.tell(at, generation, What::Named(name.into()));
+                    }
                     self.tell(at, generation, What::Bytes(count));
                     if is_all {
                         return;
@@ -364,17 +380,34 @@ impl Pump {
     fn open_door(&mut self, at: u32, is_ending: bool) -> bool {
         let Some(socket) = self.sockets.get_mut(at as usize).and_then(Option::as_deref_mut) else { return false };
         let protection = &self.protections[usize::from(socket.door.listener)];
+        let generation = socket.generation;
+        if let Some(rules) = protection.proxy.filter(|_| !socket.is_announced) {
+            let what = match door::announce(&mut socket.transport, rules, is_ending) {
+                Knock::Wait => return false,
+                Knock::Announced(origin) => What::Announced(origin),
+                Knock::Rejected(line) => What::Rejected(line),
+                _ => What::Lost,
+            };
+            let is_announced = matches!(what, What::Announced(_));
+            socket.is_announced = is_announced;
+            socket.is_knocking = !is_announced || protection.speaks_tls();
+            (socket.is_lost, socket.has_ended) = (!is_announced, !is_announced);
+            let is_open = !socket.is_knocking;
+            self.batch.news.push(News { at, generation, what });
+            if !is_announced || is_open {
+                return is_open;
+            }
+        }
         let what = match door::knock(&mut socket.transport, protection, socket.door.port, is_ending) {
             Knock::Wait => return false,
             Knock::Open => {
                 socket.is_knocking = false;
                 return true;
             }
-            Knock::Gone => What::Lost,
+            Knock::Gone | Knock::Announced(_) | Knock::Rejected(_) => What::Lost,
             Knock::Refuse(kind, what) => What::Refused(Box::new((kind, what))),
         };
         (socket.is_lost, socket.has_ended) = (true, true);
-        let generation = socket.generation;
         self.tell(at, generation, what);
         false
     }

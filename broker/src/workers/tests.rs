@@ -10,6 +10,7 @@ use super::mailbox::What;
 use super::*;
 use crate::connection::{Connection, Stage};
 use crate::out_queue::Spares;
+use crate::peer::Peer;
 use crate::transport::Transport;
 use crate::{BATCH_BYTES, BATCHES_WAITING_MAX};
 
@@ -40,7 +41,7 @@ impl Desk {
         let (ours, _) = self.listener.accept().expect("it came");
         ours.set_nonblocking(true).expect("a socket");
         let door = DoorPlate { listener: 0, port: 0, is_plain: true, is_bare: true };
-        let remote = self.workers.take_on((self.opened, 1), mio::net::TcpStream::from_std(ours), door);
+        let remote = self.workers.take_on((self.opened, 1), mio::net::TcpStream::from_std(ours).into(), door);
         self.opened += 1;
         (remote, client)
     }
@@ -162,7 +163,7 @@ fn what_the_socket_does_not_take_stays_in_the_account_and_word_comes_when_it_has
 fn the_backlog_of_a_connection_is_what_waits_here_and_what_its_worker_has() {
     let mut desk = Desk::new(1);
     let (remote, mut client) = desk.connect();
-    let mut connection = Connection::new(Transport::Remote(Box::new(remote)), None, 0, Stage::Client, 1);
+    let mut connection = Connection::new(Transport::Remote(Box::new(remote)), Peer::Within, 0, Stage::Client, 1);
     let mut spares = Spares::default();
     for (count, total) in [(100, 100), (700_000, 700_100)] {
         connection.out.push_reply(&vec![0; count], &mut spares);

@@ -31,8 +31,8 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
     let mut appliance = Appliance {
         listeners: vec![ListenerConfig {
             addresses: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-            max_connections: None,
             protection,
+            ..ListenerConfig::default()
         }],
         settings: Settings { listeners: vec![listener], ..Settings::default() },
         acl: Acl::open(),

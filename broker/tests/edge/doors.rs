@@ -41,6 +41,7 @@ pub(crate) fn certificate() -> (Protection, Arc<rustls::ClientConfig>) {
         keyfile,
         require_certificate: false,
         min_version: certs::TlsVersion::default(),
+        ..ServerFiles::default()
     });
     let protection = Protection { certificates: Some(config.expect("a configuration")), ..Protection::default() };
     let client = certs::client_config(&CertificateTls::new(CaSource::File(dir.path().join("ca.crt"))));

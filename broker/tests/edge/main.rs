@@ -13,6 +13,7 @@ mod malformed;
 mod many;
 mod overload;
 mod pieces;
+mod proxied;
 mod slow;
 mod websocket;
 

@@ -16,7 +16,7 @@ use crate::log::Log;
 const MASK: [u8; 4] = [0x5A, 0x01, 0xC3, 0xFF];
 
 /// What a listener asks of who comes by WebSocket.
-fn rules(origins: &[&str]) -> Arc<WebSocketRules> {
+pub(crate) fn rules(origins: &[&str]) -> Arc<WebSocketRules> {
     let origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
     Arc::new(WebSocketRules { head_bytes_max: 4096, origins })
 }
@@ -33,7 +33,7 @@ fn request(fields: &str) -> String {
 }
 
 /// A client's frame: first byte as given.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
         len @ 0..=125 => bytes.push(0x80 | len as u8),
@@ -46,14 +46,14 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// WebSocket as a client speaks it, on any stream. Reading ends where Close says so.
-struct Web<S> {
-    stream: S,
+pub(crate) struct Web<S> {
+    pub(crate) stream: S,
     /// Payload of the frame that is being read.
     left: usize,
 }
 
 impl<S: Read + Write> Web<S> {
-    fn open(mut stream: S) -> Self {
+    pub(crate) fn open(mut stream: S) -> Self {
         stream.write_all(request("Sec-WebSocket-Protocol: mqtt\r\n").as_bytes()).expect("the broker takes it");
         let head = head(&mut stream);
         assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("Sec-WebSocket-Protocol: mqtt\r\n"), "{head}");
@@ -80,7 +80,7 @@ impl<S: Read + Write> Web<S> {
     }
 
     /// The next frame.
-    fn frame(&mut self) -> (u8, Vec<u8>) {
+    pub(crate) fn frame(&mut self) -> (u8, Vec<u8>) {
         let (first, len) = self.header().expect("a frame");
         let mut payload = vec![0; len];
         self.stream.read_exact(&mut payload).expect("its payload");

@@ -20,6 +20,8 @@ mod many;
 mod overload;
 #[path = "../edge/pieces.rs"]
 mod pieces;
+#[path = "../edge/proxied.rs"]
+mod proxied;
 #[path = "../edge/slow.rs"]
 mod slow;
 #[path = "../edge/websocket.rs"]

@@ -30,8 +30,11 @@ pub(crate) fn websocket(texts: [usize; 1]) -> usize {
 /// `request` is said first, and its answer ends with an empty line; then CONNECT, in a frame if it is another one; `before` comes
 /// before CONNACK.
 fn connection_by(protection: Protection, request: &[u8], before: &[u8], [client_id]: [usize; 1]) -> usize {
-    let listener =
-        ListenerConfig { addresses: vec![SocketAddr::from(([127, 0, 0, 1], 0))], max_connections: None, protection };
+    let listener = ListenerConfig {
+        addresses: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        protection,
+        ..ListenerConfig::default()
+    };
     let listeners = vec![ListenerSettings { allow_anonymous: true, ..ListenerSettings::default() }];
     let appliance = Appliance {
         listeners: vec![listener],

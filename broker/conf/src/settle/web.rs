@@ -14,6 +14,13 @@ impl Settling {
         if let (Some(dir), true) = (written.http_dir.get(), written.protocol != Protocol::HttpApi) {
             self.warn(dir, "Warning: 'http_dir' does nothing without 'protocol http_api' at the same listener.");
         }
+        if let (Some(path), true) = (written.unix.get(), written.protocol == Protocol::HttpApi) {
+            self.fail(path, "an http_api has a unix socket, but no browser can use one.", "Give its listener a port.");
+        }
+        if let (Some(proxy), true) = (written.proxy.get(), written.protocol == Protocol::HttpApi) {
+            let mend = "Remove the line.";
+            self.fail(proxy, "'enable_proxy_protocol' is for MQTT and WebSocket, not for an http_api.", mend);
+        }
         if let (Some(hint), true) = (written.psk_hint.get(), written.protocol == Protocol::HttpApi) {
             self.fail(
                 hint,

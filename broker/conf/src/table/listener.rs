@@ -1,4 +1,4 @@
-//! Ports, and what holds for those who come in there.
+//! Ports and unix sockets, and what holds for those who come in there.
 
 use super::security::listener_auto_id_prefix;
 use super::{Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
@@ -11,10 +11,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "listener",
         said: Some("listener port"),
-        takes: Takes::Form("a port, and optionally an address or a host name"),
+        takes: Takes::Form("a port, and optionally an address or a host name; or 0 and the path of a unix socket"),
         default: "none: local-only mode",
         repeatable: true,
-        means: "Listens on a port; the options below it speak of this listener.",
+        means: "Listens there; the options below it speak of this listener.",
         carry: Carry::Own(listener),
         ..PLAIN
     },
@@ -131,7 +131,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "bind_interface",
         scope: Scope::ListenerOrDefault,
         default: "any",
-        means: "Listen on this network interface only.",
+        means: "Listen on the addresses of this network interface only.",
+        carry: Carry::Text(|draft| &mut draft.listener().interface),
         ..PLAIN
     },
     OptionSpec {
@@ -140,14 +141,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Bool,
         default: "false",
         means: "The user name takes the place of the Client Identifier.",
+        carry: Carry::Bool(|draft| &mut draft.listener().use_username_as_clientid),
         ..PLAIN
     },
     OptionSpec {
         name: "enable_proxy_protocol",
         scope: Scope::Listener,
-        takes: Takes::Form("1 or 2"),
+        takes: Takes::Int { min: 1, max: 2, words: "1 or 2" },
         default: "off",
         means: "Expect the header of the PROXY protocol, with the real address of the client.",
+        carry: Carry::Int(|draft| &mut draft.listener().proxy),
         ..PLAIN
     },
     OptionSpec {
@@ -156,6 +159,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Bool,
         default: "false",
         means: "Refuse what the proxy did not receive over TLS.",
+        carry: Carry::Bool(|draft| &mut draft.listener().proxy_requires_tls),
         ..PLAIN
     },
     OptionSpec {
@@ -190,17 +194,26 @@ fn listener(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), F
 fn listener_of(draft: &Draft, option: &OptionSpec, line: &Line) -> Result<ListenerDraft, Fault> {
     values::word(option.said(line), line)?;
     let port = values::integer(&LISTENER_PORT, line)?;
-    let address = line.words().nth(1).map(|address| draft.located(address.to_owned()));
-    if port == 0 {
-        return Err(match address {
-            Some(_) => Fault::NotYet { name: "listener 0".to_owned(), instead: None },
-            None => {
-                Fault::told("A listener with port 0 must provide a Unix socket path.", "Write a port from 1 to 65535.")
-            }
-        });
+    let place = Written(line.words().nth(1).map(|address| draft.located(address.to_owned())));
+    let (port, is_unix) = (draft.located(port).into(), port == 0);
+    if is_unix && place.is_none() {
+        return Err(Fault::told(
+            "A listener with port 0 must provide a Unix socket path.",
+            "Write a port from 1 to 65535, or the path behind the 0.",
+        ));
     }
-    Ok(ListenerDraft { port: draft.located(port).into(), address: Written(address), ..ListenerDraft::default() })
+    if let Some(path) = place.get().filter(|path| is_unix && path.len() > UNIX_PATH_BYTES_MAX) {
+        return Err(Fault::told(
+            format!("Path to unix socket is too long \"{}\".", shown(path)),
+            format!("It has {} bytes, and the system takes at most {UNIX_PATH_BYTES_MAX}.", path.len()),
+        ));
+    }
+    let (address, unix) = if is_unix { (Written(None), place) } else { (place, Written(None)) };
+    Ok(ListenerDraft { port, address, unix, ..ListenerDraft::default() })
 }
+
+/// Bytes of the path of a unix socket: `sun_path` of Linux without the zero at its end (unix(7)).
+const UNIX_PATH_BYTES_MAX: usize = 107;
 
 /// The first word of a `listener` line. Port 0 is a Unix socket's, for which there are words of their own.
 const LISTENER_PORT: OptionSpec = OptionSpec {

@@ -106,8 +106,19 @@ pub enum Status {
     Carried,
     /// Refuses it by name, unless it asks for what is done anyway.
     NotYet,
+    /// The same, and for good.
+    Cannot(Cannot),
     /// Accepts it and does nothing, for the reason given.
     Ignored(&'static str),
+}
+
+/// An option that cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cannot {
+    /// The reason, to go on after a colon; no full stop.
+    pub why: &'static str,
+    /// What to do instead, a sentence.
+    pub instead: &'static str,
 }
 
 /// How a value comes into the draft.
@@ -119,6 +130,7 @@ pub(crate) enum Carry {
     /// A form or an effect of its own.
     Own(fn(&mut Draft, &OptionSpec, &Line) -> Result<(), Fault>),
     NotYet,
+    Cannot(Cannot),
     /// The reason; said as a warning when it begins with "Warning".
     Ignored(&'static str),
 }
@@ -171,6 +183,7 @@ impl OptionSpec {
             _ if self.later => Status::NotYet,
             Carry::Bool(_) | Carry::Int(_) | Carry::Text(_) | Carry::Own(_) => Status::Carried,
             Carry::NotYet => Status::NotYet,
+            Carry::Cannot(cannot) => Status::Cannot(cannot),
             Carry::Ignored(why) => Status::Ignored(why),
         }
     }

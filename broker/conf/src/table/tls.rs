@@ -1,6 +1,6 @@
 //! TLS of a listener, with certificates and with pre-shared keys.
 
-use super::{Carry, OptionSpec, PLAIN, Scope, Takes};
+use super::{Cannot, Carry, OptionSpec, PLAIN, Scope, Takes};
 use crate::draft::Draft;
 use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
 use crate::{Fault, TlsVersion, values};
@@ -72,16 +72,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         name: "ciphers",
         scope: Scope::ListenerOrDefault,
         takes: Takes::Form("a list in the words of OpenSSL"),
-        default: "the defaults of OpenSSL",
-        means: "Cipher suites for TLS-PSK; for certificates the suites are fixed and a warning says so.",
+        default: "all",
+        means: "Cipher suites of TLS 1.2 and for TLS-PSK, best first; with certificates those of rustls, all with forward secrecy.",
         carry: Carry::Text(|draft| &mut draft.listener().ciphers),
         ..PLAIN
     },
     OptionSpec {
         name: "ciphers_tls1.3",
         scope: Scope::ListenerOrDefault,
+        takes: Takes::Form("a list of their names, best first"),
         default: "all",
         means: "Cipher suites of TLS 1.3.",
+        carry: Carry::Text(|draft| &mut draft.listener().ciphers_tls13),
         ..PLAIN
     },
     OptionSpec {
@@ -90,6 +92,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Path,
         default: "none",
         means: "Certificates of clients that are no longer good.",
+        carry: Carry::Text(|draft| &mut draft.listener().crlfile),
         ..PLAIN
     },
     OptionSpec {
@@ -107,6 +110,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Bool,
         default: "false",
         means: "Accept certificates of clients outside their dates.",
+        carry: Carry::Bool(|draft| &mut draft.listener().any_client_dates),
         ..PLAIN
     },
     OptionSpec {
@@ -115,6 +119,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Bool,
         default: "false",
         means: "The name in the certificate, or the PSK identity, is the user name, and no password is asked for.",
+        carry: Carry::Bool(|draft| &mut draft.listener().use_identity_as_username),
         ..PLAIN
     },
     OptionSpec {
@@ -123,6 +128,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Bool,
         default: "false",
         means: "The whole subject of the certificate is the user name, and no password is asked for.",
+        carry: Carry::Bool(|draft| &mut draft.listener().use_subject_as_username),
         ..PLAIN
     },
     OptionSpec {
@@ -130,6 +136,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         default: "none",
         means: "The OpenSSL engine that holds the key.",
+        carry: Carry::Cannot(NO_ENGINE),
         ..PLAIN
     },
     OptionSpec {
@@ -137,6 +144,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         default: "none",
         means: "The hash of that engine's password.",
+        carry: Carry::Cannot(NO_ENGINE),
         ..PLAIN
     },
     OptionSpec {
@@ -145,9 +153,17 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Form("pem or engine"),
         default: "pem",
         means: "Whether keyfile is a file or a name that the engine knows.",
+        carry: Carry::Cannot(NO_ENGINE),
         ..PLAIN
     },
 ];
+
+/// Why not, and what to do instead.
+const NO_ENGINE: Cannot = Cannot {
+    why: "certificates are served by rustls, which has no OpenSSL engines (and OpenSSL itself has given them up)",
+    instead: "Keep the key in a file that only the broker's user can read, or let a proxy with the engine end TLS in front of a \
+              listener with 'enable_proxy_protocol 2'.",
+};
 
 fn tls_version(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
     let text = text_of(option.name, line, VALUE_BYTES_MAX)?;
