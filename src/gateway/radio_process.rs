@@ -12,7 +12,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::RadioPlan;
-use nix::unistd::User;
 use rustix::net::Shutdown;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 

@@ -59,7 +59,7 @@ impl Broker {
         let item =
             Item { topic, payload: &text, properties: Properties::EMPTY, expires_at: None, qos: QoS::AtMostOnce };
         let place = self.routes.place(topic, None);
-        self.route(now, &item, false, PublishGrant::of_the_broker(), None, place, out);
+        self.route(now, &item, false, PublishGrant::of_the_broker(), None, place, None, out);
     }
 }
 

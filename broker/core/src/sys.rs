@@ -236,7 +236,7 @@ impl Broker {
             qos: QoS::ExactlyOnce,
         };
         let place = self.routes.place(topic, None);
-        self.route(now, &item, false, PublishGrant::of_the_broker(), None, place, out);
+        self.route(now, &item, false, PublishGrant::of_the_broker(), None, place, None, out);
     }
 
     /// Publishes one topic below [`ROOT`], retained, at QoS 2 as mosquitto does.
