@@ -355,6 +355,29 @@ fn whatever_the_weather_when_it_clears_the_adapter_scans_within_15_seconds() {
     }
 }
 
+/// Waits that double have become hours by then, and the lists of what was set have had time to grow.
+#[test]
+fn a_week_of_bad_weather_ends_with_the_adapter_scanning() {
+    const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    for mode in [ScanMode::Passive, ScanMode::Active] {
+        let mut machine = Machine::new(7, settings(mode));
+        machine.run(Duration::from_secs(2));
+        while machine.now < WEEK {
+            machine.weather();
+            let calm = machine.dice.roll(2 * 15 * 60);
+            machine.run(Duration::from_secs(calm));
+            machine.notes.clear();
+        }
+        machine.clear_up();
+        machine.run(Duration::from_secs(15));
+        assert!(machine.scanning(), "{:?}", machine.keeper);
+        assert!(machine.monitors.len() <= 1, "monitors are left behind: {:?}", machine.monitors);
+        let heard = machine.keeper.counts().heard;
+        machine.run(Duration::from_secs(60));
+        assert!(machine.keeper.counts().heard > heard + 590);
+    }
+}
+
 #[test]
 fn what_was_set_is_undone_whenever_it_ends() {
     for seed in 0..200 {
