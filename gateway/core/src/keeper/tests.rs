@@ -368,6 +368,11 @@ fn a_week_of_bad_weather_ends_with_the_adapter_scanning() {
             machine.run(Duration::from_secs(calm));
             machine.notes.clear();
         }
+        // The last hour is the worst: plugged in, and it answers nothing.
+        machine.clear_up();
+        machine.hung = true;
+        machine.lost = true;
+        machine.run(Duration::from_secs(60 * 60));
         machine.clear_up();
         machine.run(Duration::from_secs(15));
         assert!(machine.scanning(), "{:?}", machine.keeper);
