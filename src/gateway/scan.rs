@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use gateway_core::filter::{Filters, List, MacPattern, NamePattern, UuidPattern};
+use gateway_core::filter::{Filters, List, MacPattern, NamePattern, UuidPattern, ValuePattern};
 
 use super::devices::Devices;
 use super::hearing::{Heard, Hearing};
@@ -44,6 +44,9 @@ pub(crate) struct ScanArgs {
     /// Only packets that name one of these services, of 16, 32 or 128 bits
     #[arg(long, value_name = "LIST", value_parser = parsed::<List<UuidPattern>>)]
     filter_uuid: Option<List<UuidPattern>>,
+    /// Only packets with one of these bytes, counted from 1: '[{"offset":"1","data":"0201060A"}]'
+    #[arg(long, value_name = "JSON", value_parser = parsed::<List<ValuePattern>>)]
+    filter_value: Option<List<ValuePattern>>,
     /// Only packets so loud at least, in dBm, such as -80
     #[arg(long, value_name = "DBM", allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-127..=20))]
     filter_rssi: Option<i8>,
@@ -126,8 +129,8 @@ impl ScanArgs {
             names: self.filter_name.clone().unwrap_or_default(),
             macs: self.filter_mac.clone().unwrap_or_default(),
             uuids: self.filter_uuid.clone().unwrap_or_default(),
+            values: self.filter_value.clone().unwrap_or_default(),
             rssi_dbm_min: self.filter_rssi,
-            ..Filters::default()
         }
     }
 }

@@ -70,6 +70,9 @@ fn a_pipe_gets_a_line_for_each_packet_that_passes_the_filters() {
     };
     assert_eq!(loud.len(), EXPECTED.lines().filter(wanted).count());
     assert_eq!(scan(&["--from", DATA_TEST, "--filter-uuid", "1234"]).len(), 0);
+    // The same names as an AD structure: its length, Complete Local Name, "HSE".
+    assert_eq!(scan(&["--from", DATA_TEST, "--filter-value", r#"[{"data":"0F09485345"}]"#]), named);
+    assert_eq!(scan(&["--from", DATA_TEST, "--filter-value", r#"[{"offset":-1,"data":"0F09485345"}]"#]).len(), 0);
 }
 
 #[test]
@@ -87,6 +90,7 @@ fn what_cannot_be_scanned_is_told_with_its_cause() {
         (&["--phy", "2M"], "possible values: 1M, CODED"),
         (&["--adapter", "hci0"], "is not a MAC address"),
         (&["--filter-name", "a*b*c"], "is not a name filter"),
+        (&["--filter-value", "0201"], "error: "),
         (&["--filter-rssi", "50"], "50"),
     ] {
         let output = nightjar(&[&["gateway", "scan"], arguments].concat());
