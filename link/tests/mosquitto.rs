@@ -316,7 +316,9 @@ async fn a_link_subscribes_again_after_every_loss_and_tells_of_it() {
         while timeout(PATIENCE, link.inbound()).await.expect("it connects again") != Inbound::Up {}
         let payload = format!("round {round}");
         link.publish(down(1, payload.clone())).unwrap();
-        assert!(received_until(&link, &payload).await.is_empty());
+        // Of an earlier round that was cut before its acknowledgement, QoS 1 may bring the message once more.
+        let again = received_until(&link, &payload).await;
+        assert!(again.iter().all(|came| (0..round).any(|earlier| *came == format!("round {earlier}"))), "{again:?}");
         cut.lock().unwrap().take().unwrap().shutdown(Shutdown::Both).unwrap();
     }
 }
