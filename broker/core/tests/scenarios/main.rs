@@ -24,4 +24,5 @@ mod sharing;
 mod subscribing;
 mod sys;
 mod wills;
+mod words;
 mod world;
