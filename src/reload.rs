@@ -24,6 +24,8 @@ impl Running {
     fn take_over(&mut self) -> Result<(), Vec<String>> {
         let read = broker_conf::parse(self.wish_config.as_deref(), &mut OnDisk, &self.overrides)
             .map_err(|error| vec![error.to_string()])?;
+        let http_listeners = setup::http_in_force(&self.settings, &read);
+        let certificates = Watch::of(read.listeners.iter().chain(&http_listeners));
         let mut warnings = Vec::new();
         let reloaded = setup::reloaded(&self.slots, &self.settings, &read, &mut warnings);
         let (mut reloaded, slots) = reloaded.map_err(|errors| errors.into_iter().map(|e| e.0).collect::<Vec<_>>())?;
@@ -38,20 +40,20 @@ impl Running {
         self.slots = slots;
         let before = &self.settings;
         self.settings = Settings {
-            http_listeners: setup::http_in_force(before, &read),
+            http_listeners,
             // These count only at a start.
             user: before.user.clone(),
             pid_file: before.pid_file.clone(),
             persistence: before.persistence.clone(),
             ..read
         };
-        self.watch = Watch::of(&self.settings);
+        self.certificates = certificates;
         Ok(())
     }
 
     /// Looks whether certificates have changed on the disk, and reads them again if so.
     pub(crate) fn look_at_certificates(&mut self) {
-        if !self.watch.look() {
+        if !self.certificates.look() {
             return;
         }
         let mut warnings = Vec::new();

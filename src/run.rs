@@ -53,7 +53,7 @@ pub(crate) struct Running {
     /// The listeners by their numbers in the broker; `None` for a number that is free.
     pub(crate) slots: setup::Slots,
     /// The certificates that count.
-    pub(crate) watch: Watch,
+    pub(crate) certificates: Watch,
     pub(crate) overrides: Overrides,
     /// Those of `nightjar.toml`, which is read at the start alone.
     pub(crate) extras: toml::BrokerExtras,
@@ -104,6 +104,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
             }
         }
     };
+    let certificates = Watch::of(settings.listeners.iter().chain(&settings.http_listeners));
     let mut warnings = Vec::new();
     let appliance = setup::appliance(&settings, &mut warnings);
     warn(&warnings);
@@ -227,7 +228,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     Ok(Some(Running {
         wish_config: wish.config.clone(),
         slots: settings.listeners.iter().cloned().map(Some).collect(),
-        watch: Watch::of(&settings),
+        certificates,
         settings,
         overrides: wish.overrides.clone(),
         extras: extras.broker,

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use broker_conf::{Listener, Settings};
+use broker_conf::Listener;
 
 /// Between two looks.
 pub(crate) const CERTIFICATES_LOOK: Duration = Duration::from_secs(5);
@@ -27,9 +27,9 @@ pub(crate) struct Watch {
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 impl Watch {
-    /// The certificate files of all listeners, as they are now.
-    pub(crate) fn of(settings: &Settings) -> Self {
-        let listeners = settings.listeners.iter().chain(&settings.http_listeners);
+    /// The certificate files of these listeners, as they are now: to be called before they are read. What changes after
+    /// that is seen at a later look; looked at only after it, such a change would never be.
+    pub(crate) fn of<'a>(listeners: impl Iterator<Item = &'a Listener>) -> Self {
         let files: Vec<PathBuf> = listeners.flat_map(files_of).collect();
         let read: Vec<Stamp> = files.iter().map(|file| stamp(file)).collect();
         Self { files, seen: read.clone(), read }
