@@ -275,6 +275,7 @@ fn listener_settings(listener: &Listener) -> ListenerSettings {
         checks_passwords: listener.password_file.is_some(),
         names_by_door: listener.username_from.is_some(),
         username_as_client_id: listener.use_username_as_clientid,
+        mount_point: listener.mount_point.as_ref().map(|mount| mount.value.clone()),
         versions: VersionSet { v31: versions.v31, v311: versions.v311, v5: versions.v5 },
         max_qos: QoS::from_u8(listener.max_qos).unwrap_or(QoS::ExactlyOnce),
         max_topic_alias: listener.max_topic_alias,

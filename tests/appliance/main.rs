@@ -22,6 +22,7 @@ mod gateway_dialect_c;
 mod gateway_in_place;
 mod identities;
 mod logs;
+mod mount_point;
 mod operations;
 mod options;
 mod radio_process;

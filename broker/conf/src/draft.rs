@@ -170,6 +170,7 @@ pub(crate) struct ListenerDraft {
     pub(crate) unix: Written<String>,
     pub(crate) socket_domain: SocketDomain,
     pub(crate) interface: Written<String>,
+    pub(crate) mount_point: Written<String>,
     pub(crate) max_connections: Written<i64>,
     pub(crate) protocol_versions: Option<ProtocolVersions>,
     pub(crate) max_qos: Written<i64>,

@@ -118,6 +118,8 @@ pub struct Listener {
     pub socket_domain: SocketDomain,
     /// The network interface whose addresses it has; without one there are those of all.
     pub interface: Option<Located<String>>,
+    /// Stands in front of all topics of its clients; not empty, and no wildcard.
+    pub mount_point: Option<Located<String>>,
     /// Connected clients; `None`: no limit.
     pub max_connections: Option<u32>,
     /// Which versions of MQTT are spoken.

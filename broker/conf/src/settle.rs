@@ -184,6 +184,13 @@ impl Settling {
         let proxy = self.proxy(&written);
         let certificates = self.certificates(&written);
         let username_from = self.username_from(&written);
+        if let Some(mount) = written.mount_point.get().filter(|mount| !mount.value.ends_with('/')).cloned() {
+            self.warn(&mount, &format!(
+                "Warning: the mount_point '{0}' does not end with '/': the topic 'a' of a client is '{0}a', and no filter of a \
+                 client may begin with a wildcard. Most likely '{0}/' is meant.",
+                shown(&mount.value),
+            ));
+        }
         let own = if self.per_listener { &written.security } else { &self.common };
         let psk = written.psk_hint.0.clone().map(|hint| Psk {
             hint,
@@ -201,6 +208,7 @@ impl Settling {
             websockets_origins: written.websockets_origins.into_iter().map(|origin| origin.value).collect(),
             unix: written.unix.path().map(|path| path.value),
             interface: written.interface.0.clone(),
+            mount_point: written.mount_point.0.clone(),
             socket_domain: written.socket_domain,
             max_connections: written.max_connections.limit(),
             protocol_versions: written.protocol_versions.unwrap_or(ALL_VERSIONS),

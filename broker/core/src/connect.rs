@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt::{ConnAck, Connect, DecodeFault, Packet, PropertiesBuf, Property, ProtocolVersion, QoS, ReasonCode};
+use mqtt::{
+    ConnAck, Connect, DecodeFault, Packet, PropertiesBuf, Property, ProtocolVersion, QoS, ReasonCode, Will as Testament,
+};
 
 use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
 use crate::link::{Door, LinkState, Trust};
 use crate::message::{Item, Message};
+use crate::mount::whole_name;
 use crate::publish::is_too_deep;
 use crate::session::{Expiry, Online, Session};
 use crate::taken::Unreleased;
@@ -52,6 +55,15 @@ impl Broker {
         connect: &Connect<'_>,
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
+        let mut connect = connect;
+        let (topic, whole);
+        if let Some(will) = connect.will
+            && let Some(mount) = self.mount(link)
+        {
+            topic = whole_name(mount, will.topic)?;
+            whole = Connect { will: Some(Testament { topic: topic.as_name(), ..will }), ..*connect };
+            connect = &whole;
+        }
         // What goes into a tree has its levels counted at the door: a will is published without asking again.
         if connect.will.is_some_and(|will| is_too_deep(will.topic.as_str())) {
             return Err(ClientFault::Packet(DecodeFault::InvalidTopicName));
@@ -66,7 +78,6 @@ impl Broker {
         let method = connect.properties.authentication_method();
         let is_named = listener.names_by_door && door.trust == Trust::Stranger;
         let (name, named);
-        let mut connect = connect;
         if is_named {
             // What it says itself is not looked at: the door knows better.
             name = out.identity(link);
@@ -241,7 +252,10 @@ impl Broker {
         let unproved = session.username.is_some()
             && !before.listeners.get(listener).is_some_and(|listener| listener.checks_passwords)
             && self.settings.listeners[listener].checks_passwords;
-        lets_in(before) && (!lets_in(&self.settings) || unproved)
+        // Its subscriptions are of another part of the topics than what it would say from now on.
+        let mount = |settings: &Settings| settings.listeners.get(listener).and_then(|of| of.mount_point.clone());
+        let is_elsewhere = mount(before) != mount(&self.settings);
+        lets_in(before) && (!lets_in(&self.settings) || unproved || is_elsewhere)
     }
 
     /// Says no, in the version's words, and ends the link.
@@ -295,7 +309,11 @@ impl Broker {
         }
         let held = self.by_client_id.get(&login.client_id).copied();
         let was_durable = held.is_some_and(|key| self.sessions[key as usize].expiry.is_durable());
-        if self.store_is_full && login.expiry.is_durable() && (login.clean || !was_durable) {
+        // A session with topics that its client would not see here, and could not end, is another's world: it begins anew.
+        let is_mounted = self.mount(link).is_some();
+        let is_elsewhere = is_mounted && held.is_some_and(|key| !self.is_all_seen(link, key));
+        let begins_anew = login.clean || is_elsewhere;
+        if self.store_is_full && login.expiry.is_durable() && (begins_anew || !was_durable) {
             // Who comes back to a session may: what waits for it makes room when it goes.
             self.refuse(link, Refusal::StoreFull, &login.client_id, login.username.as_deref(), out);
             return;
@@ -305,7 +323,7 @@ impl Broker {
             return;
         }
         if let Some(key) = held {
-            self.take_over(now, key, &login, out);
+            self.take_over(now, key, begins_anew, &login, out);
         }
         // Taking over may have ended the session.
         let held = self.by_client_id.get(&login.client_id).copied();
@@ -315,7 +333,7 @@ impl Broker {
             return;
         }
         let (key, session_present) = match held {
-            Some(key) if login.clean => {
+            Some(key) if begins_anew => {
                 // The old session ends now, and a will that waits for its delay comes no later [5.0 §3.1.3.2.2].
                 self.publish_will(now, key, out);
                 self.forget(now, key, out);
@@ -326,7 +344,7 @@ impl Broker {
         };
         self.stats.connects += 1;
         self.connected += 1;
-        let on = Online { link, version, window: login.window, packet_bytes_max: login.packet_bytes_max };
+        let on = Online { link, version, window: login.window, is_mounted, packet_bytes_max: login.packet_bytes_max };
         let session = &mut self.sessions[key as usize];
         let another_user = session.username != login.username;
         session.on = Some(on);
@@ -339,8 +357,8 @@ impl Broker {
         self.keep_back(key, out);
         self.set_expiry(key, login.expiry, another_user, out);
         if session_present {
-            if another_user {
-                // The rules may say something else for this user.
+            if another_user || self.has_mounts() {
+                // The rules may say something else for this user, or it may see something else by this listener.
                 self.routes.changed();
             }
             // Or for what was queued before the process began.
@@ -366,11 +384,11 @@ impl Broker {
     }
 
     /// The older connection of the same Client Identifier goes [3.1.1 MQTT-3.1.4-2, 5.0 MQTT-3.1.4-3].
-    fn take_over(&mut self, now: Instant, key: u32, login: &Login, out: &mut impl Outbox) {
+    fn take_over(&mut self, now: Instant, key: u32, begins_anew: bool, login: &Login, out: &mut impl Outbox) {
         let session = &mut self.sessions[key as usize];
         let Some(on) = session.on else { return };
         // As mosquitto: the will of a session that goes on is not published.
-        if session.expiry.is_durable() && !login.clean {
+        if session.expiry.is_durable() && !begins_anew {
             session.will = None;
         }
         out.tell(Event::TakenOver { client_id: &login.client_id });

@@ -6,7 +6,9 @@ use mqtt::{Ack, Packet, Properties, QoS, ReasonCode, TopicNameBuf};
 
 use crate::alias_table::{Alias, AliasTable};
 use crate::frames::{Frames, Shape};
+use crate::link::Link;
 use crate::message::{Item, Message};
+use crate::mount::seen;
 use crate::session::{InFlight, Online, Outgoing, Queued, Session};
 use crate::store::StoredMessage;
 use crate::tally::Tally;
@@ -17,6 +19,7 @@ use crate::{Broker, DropCause, Event, Instant, Outbox, Settings, Stats, StoreOp}
 pub(crate) struct Courier<'a> {
     pub now: Instant,
     pub settings: &'a Settings,
+    pub links: &'a [Option<Link>],
     pub stats: &'a mut Stats,
     pub frames: &'a mut Frames,
     pub kept: &'a Tally,
@@ -126,7 +129,7 @@ impl Courier<'_> {
         identifiers: &[u32],
         out: &mut impl Outbox,
     ) {
-        if session.aliases.is_some() || (!identifiers.is_empty() && on.version.is_v5()) {
+        if session.aliases.is_some() || on.is_mounted || (!identifiers.is_empty() && on.version.is_v5()) {
             return self.send_own_qos0(session, on, item, retain, identifiers, out);
         }
         if !self.has_room(on, out) {
@@ -167,6 +170,7 @@ impl Courier<'_> {
         identifiers: &[u32],
         out: &mut impl Outbox,
     ) {
+        let Some(item) = &seen(self.settings, self.links, on, item) else { return };
         let alias = session.aliases.as_deref().map_or(Alias::None, |aliases| aliases.of(item.topic));
         let shape = shape(on, QoS::AtMostOnce, retain, identifiers, alias);
         if !self.has_room(on, out) {
@@ -184,16 +188,20 @@ impl Courier<'_> {
 
     /// Sends a QoS 1 or 2 message and remembers it until it is acknowledged. `true` if the store was told.
     fn send_tracked(&mut self, session: &mut Session, on: Online, mut queued: Queued, out: &mut impl Outbox) -> bool {
+        let Some(item) = seen(self.settings, self.links, on, &queued.message.item()) else {
+            done(session, &queued, out);
+            return false;
+        };
         let outgoing = session.outgoing.get_or_insert_default();
         let (id, issue) = outgoing.next_id();
         let is_durable = session.expiry.is_durable();
-        let alias = match session.aliases.as_deref().map_or(Alias::None, |aliases| aliases.of(queued.message.topic())) {
+        let alias = match session.aliases.as_deref().map_or(Alias::None, |aliases| aliases.of(item.topic)) {
             // What waits for the store may be overtaken: what is sent meanwhile must not count on its alias.
             Alias::Introduced(_) if is_durable && queued.qos == QoS::ExactlyOnce => Alias::None,
             alias => alias,
         };
         let shape = shape(on, queued.qos, queued.retain, queued.identifiers(), alias);
-        let frame = self.frames.get(&queued.message.item(), shape, Some(id), self.now);
+        let frame = self.frames.get(&item, shape, Some(id), self.now);
         let Some(frame) = frame.filter(|frame| on.takes(frame)) else {
             // Too large for this client: it is skipped, as if it had been delivered [5.0 MQTT-3.1.2-25].
             self.dropped(session, DropCause::Size, out);
@@ -201,7 +209,7 @@ impl Courier<'_> {
             return false;
         };
         self.stats.sent_publish(queued.message.payload());
-        introduced(&mut session.aliases, &queued.message.item(), alias);
+        introduced(&mut session.aliases, &item, alias);
         let was_stored = queued.is_stored;
         if is_durable && !was_stored {
             if queued.entry == 0 {
@@ -311,7 +319,8 @@ impl Courier<'_> {
         self.frames.begin();
         let queued = &held.queued;
         let shape = shape(on, queued.qos, queued.retain, queued.identifiers(), Alias::None);
-        let frame = self.frames.get(&queued.message.item(), shape, Some(held.id), self.now);
+        let item = seen(self.settings, self.links, on, &queued.message.item());
+        let frame = item.and_then(|item| self.frames.get(&item, shape, Some(held.id), self.now));
         if let Some(frame) = frame.filter(|frame| on.takes(frame)) {
             outgoing.to_repeat -= 1;
             let mut packet = frame.to_vec();
@@ -354,7 +363,7 @@ fn stored(queued: &Queued, sent_as: Option<mqtt::PacketId>) -> StoredMessage {
 
 fn shape(on: Online, qos: QoS, retain: bool, identifiers: &[u32], alias: Alias) -> Shape<'_> {
     let identifiers = if on.version.is_v5() { identifiers } else { &[] };
-    Shape { version: on.version, qos, retain, identifiers, alias }
+    Shape { version: on.version, qos, retain, identifiers, alias, is_own: on.is_mounted }
 }
 
 /// The client knows the alias of a topic from now on.

@@ -8,6 +8,7 @@ use mqtt::TopicName;
 
 use crate::courier::{Courier, done};
 use crate::message::{Item, Message};
+use crate::mount::sees;
 use crate::routes::{Audience, SharedRoute};
 use crate::session::InFlight;
 use crate::subscriptions::{Found, Subscriber};
@@ -50,8 +51,8 @@ impl Broker {
         self.frames.begin();
         reach.wanted = !audience.each.is_empty() || !audience.groups.is_empty();
         let mine = |to: &Subscriber| to.options.no_local && from == Some(to.session);
-        let Self { sessions, settings, stats, frames, kept, routes, .. } = self;
-        let mut courier = Courier { now, settings, stats, frames, kept, topic: Some(routes.topic(place)) };
+        let Self { sessions, links, settings, stats, frames, kept, routes, .. } = self;
+        let mut courier = Courier { now, settings, links, stats, frames, kept, topic: Some(routes.topic(place)) };
         if settings.allow_duplicate_messages {
             for to in audience.each.iter().filter(|to| !mine(to)) {
                 let session = &mut sessions[to.session as usize];
@@ -74,11 +75,11 @@ impl Broker {
 
     /// Who gets the messages of the topic at `place`.
     pub(crate) fn audience(&mut self, place: usize) -> Arc<Audience> {
-        let Self { routes, subscriptions, sessions, acl, settings, work, .. } = self;
+        let Self { routes, subscriptions, sessions, links, acl, settings, work, .. } = self;
         routes.audience(place, |topic| {
             let may = |subscriber: &Subscriber| {
                 let session = &sessions[subscriber.session as usize];
-                acl.may_receive(session.as_client(), topic).is_some()
+                sees(settings, links, session, topic) && acl.may_receive(session.as_client(), topic).is_some()
             };
             let (mut each, mut groups) = (Vec::new(), Vec::new());
             subscriptions.matches(topic, &mut |found| match found {
@@ -112,8 +113,9 @@ impl Broker {
         out: &mut impl Outbox,
     ) -> bool {
         let session = &mut self.sessions[key as usize];
-        let Self { settings, stats, frames, kept, .. } = self;
-        Courier { now, settings, stats, frames, kept, topic: None }.deliver(session, wanted, item, retain, message, out)
+        let Self { settings, links, stats, frames, kept, .. } = self;
+        Courier { now, settings, links, stats, frames, kept, topic: None }
+            .deliver(session, wanted, item, retain, message, out)
     }
 
     /// Whether no message of this size may be retained for `topic`; the operator is told then.
@@ -176,9 +178,9 @@ impl Broker {
     /// Sends what waits for a session, as far as its window and its socket have room.
     pub(crate) fn pump(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        let Self { settings, stats, frames, kept, .. } = self;
+        let Self { settings, links, stats, frames, kept, .. } = self;
         let before = stats.publishes_sent;
-        Courier { now, settings, stats, frames, kept, topic: None }.pump(session, out);
+        Courier { now, settings, links, stats, frames, kept, topic: None }.pump(session, out);
         self.work += self.stats.publishes_sent - before;
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Subscribers differ in protocol version, QoS and RETAIN. For each mix that occurs the packet is encoded once; the
 //! Packet Identifier is then written into its place for each of them. Who gets a Subscription Identifier or a Topic
-//! Alias gets a packet of her own.
+//! Alias, or whose listener has a `mount_point`, gets a packet of her own.
 
 use mqtt::{PacketId, PropertiesBuf, Property, ProtocolVersion, Publish, QoS};
 
@@ -20,6 +20,8 @@ pub(crate) struct Shape<'a> {
     pub identifiers: &'a [u32],
     /// Never one before 5.0.
     pub alias: Alias,
+    /// The topic is not as others see it.
+    pub is_own: bool,
 }
 
 /// The place of a packet that is nobody else's.
@@ -65,7 +67,7 @@ impl Frames {
         id: Option<PacketId>,
         now: Instant,
     ) -> Option<&[u8]> {
-        if shape.identifiers.is_empty() && shape.alias == Alias::None {
+        if shape.identifiers.is_empty() && shape.alias == Alias::None && !shape.is_own {
             return self.shared(item, shape.version, shape.qos, shape.retain, id, now);
         }
         let frame = &mut self.frames[OWN];
@@ -87,7 +89,12 @@ impl Frames {
         debug_assert!(self.message > 0, "a message has begun");
         let frame = &mut self.frames[place(version, qos, retain)];
         if frame.message != self.message {
-            frame.encode(item, Shape { version, qos, retain, identifiers: &[], alias: Alias::None }, id, now)?;
+            frame.encode(
+                item,
+                Shape { version, qos, retain, identifiers: &[], alias: Alias::None, is_own: false },
+                id,
+                now,
+            )?;
             frame.message = self.message;
         }
         if let (Some(at), Some(id)) = (frame.packet_id_at, id) {

@@ -23,6 +23,7 @@ mod lifetime;
 mod limits;
 mod link;
 mod message;
+mod mount;
 mod outbox;
 mod publish;
 mod reason_string;

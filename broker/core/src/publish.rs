@@ -8,6 +8,7 @@ use mqtt::{Ack, DecodeFault, Packet, PacketId, PropertiesBuf, Publish, QoS, Reas
 
 use crate::link::LastRoute;
 use crate::message::{Item, Message};
+use crate::mount::whole_name;
 use crate::subscriptions::Subscriber;
 use crate::taken::Taken;
 use crate::{Broker, ClientFault, DropCause, Event, Instant, LinkId, Outbox, StoreOp, StoredTaken, TOPIC_LEVELS_MAX};
@@ -21,15 +22,23 @@ impl Broker {
         publish: Publish<'_>,
         out: &mut impl Outbox,
     ) -> Result<(), ClientFault> {
+        let whole;
+        let mut said = publish.topic;
+        if self.sessions[key as usize].on.is_some_and(|on| on.is_mounted)
+            && let Some((topic, mount)) = publish.topic.zip(self.mount(link))
+        {
+            whole = whole_name(mount, topic)?;
+            said = Some(whole.as_name());
+        }
         self.stats.publishes_received += 1;
         self.stats.publish_bytes_received += publish.payload.len() as u64;
         self.check_available(link, &publish)?;
         let aliased;
         let topic = match publish.properties.topic_alias() {
-            None => publish.topic.ok_or(ClientFault::Packet(DecodeFault::MissingTopic))?,
+            None => said.ok_or(ClientFault::Packet(DecodeFault::MissingTopic))?,
             Some(alias) => {
                 // Learnt from a repeat too: it may be the first packet of its connection.
-                aliased = self.unalias(link, alias, publish.topic)?;
+                aliased = self.unalias(link, alias, said)?;
                 aliased.as_name()
             }
         };

@@ -61,6 +61,8 @@ pub(crate) struct Online {
     pub version: ProtocolVersion,
     /// Messages of QoS 1 and 2 that may be in flight to it.
     pub window: u16,
+    /// Its listener has a `mount_point`.
+    pub is_mounted: bool,
     /// Largest packet it takes.
     pub packet_bytes_max: u32,
 }

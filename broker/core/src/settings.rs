@@ -134,6 +134,8 @@ pub struct ListenerSettings {
     pub names_by_door: bool,
     /// The user name takes the place of the Client Identifier; who has none is not let in.
     pub username_as_client_id: bool,
+    /// Stands in front of all topics of its clients, who see them without; not empty, and no wildcard.
+    pub mount_point: Option<String>,
     /// Which versions are spoken here.
     pub versions: VersionSet,
     /// The highest QoS a client may publish at.
@@ -154,6 +156,7 @@ impl Default for ListenerSettings {
             checks_passwords: false,
             names_by_door: false,
             username_as_client_id: false,
+            mount_point: None,
             versions: VersionSet::default(),
             max_qos: QoS::ExactlyOnce,
             max_topic_alias: crate::TOPIC_ALIASES_MAX,

@@ -7,6 +7,7 @@ use mqtt::{QoS, TopicFilter};
 
 use crate::courier::done;
 use crate::message::{Item, Message};
+use crate::mount::sees;
 use crate::routes::SharedRoute;
 use crate::session::{Outgoing, Queued, Session};
 use crate::shares::Fitness;
@@ -77,7 +78,9 @@ impl Broker {
             let Some(group) = self.subscriptions.group(share) else { continue };
             let members = self.subscriptions.shares.members(group).iter().copied();
             let may = |member: &Subscriber| {
-                self.acl.may_receive(self.sessions[member.session as usize].as_client(), topic).is_some()
+                let session = &self.sessions[member.session as usize];
+                sees(&self.settings, &self.links, session, topic)
+                    && self.acl.may_receive(session.as_client(), topic).is_some()
             };
             let shared = SharedRoute { group, members: members.filter(may).collect() };
             self.frames.begin();

@@ -8,6 +8,7 @@ use mqtt::{
 };
 
 use crate::limits::tree_bytes;
+use crate::mount::whole_filter;
 use crate::publish::is_too_deep;
 use crate::retained::RetainedMessage;
 use crate::session::Queued;
@@ -33,6 +34,15 @@ impl Broker {
         self.check_answer(key, subscribe.filters.len())?;
         let mut promises = false;
         for (filter, options) in subscribe.filters {
+            let whole = self.mount(link).map(|mount| whole_filter(mount, filter));
+            let filter = match &whole {
+                None => filter,
+                Some(Ok(whole)) => whole.as_filter(),
+                Some(Err(_)) => {
+                    reasons.push(ReasonCode::TopicFilterInvalid);
+                    continue;
+                }
+            };
             check_levels(filter)?;
             self.work += FILTER_STEPS;
             // Who shares a message cannot ask not to get his own [5.0 MQTT-3.8.3-4].
@@ -198,6 +208,15 @@ impl Broker {
         self.check_answer(key, unsubscribe.filters.len())?;
         let mut promises = false;
         for filter in unsubscribe.filters {
+            let whole = self.mount(link).map(|mount| whole_filter(mount, filter));
+            let filter = match &whole {
+                None => filter,
+                Some(Ok(whole)) => whole.as_filter(),
+                Some(Err(_)) => {
+                    codes.push(ReasonCode::TopicFilterInvalid.as_u8());
+                    continue;
+                }
+            };
             check_levels(filter)?;
             self.work += FILTER_STEPS;
             let had = self.subscriptions.remove(filter, key);

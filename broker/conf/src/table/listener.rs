@@ -123,8 +123,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "mount_point",
         scope: Scope::Listener,
+        takes: Takes::Form("the beginning of a topic, most often with a / at its end"),
         default: "none",
-        means: "Stands in front of every topic of this listener's clients.",
+        means: "Stands in front of every topic of this listener's clients, who see topics without it.",
+        carry: Carry::Own(mount_point),
         ..PLAIN
     },
     OptionSpec {
@@ -272,6 +274,17 @@ fn socket_domain(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<
         }
     };
     Ok(())
+}
+
+fn mount_point(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
+    let mount = text_of(option.name, line, VALUE_BYTES_MAX)?;
+    if mount.contains(['+', '#']) {
+        return Err(Fault::told(
+            format!("Invalid mount_point '{}'. Does it contain a wildcard character?", shown(mount)),
+            "It is the beginning of topics, as in 'cassia/': without + and #.",
+        ));
+    }
+    draft.set_text(|draft| &mut draft.listener().mount_point, option.name, mount.to_owned())
 }
 
 fn accept_protocol_versions(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
