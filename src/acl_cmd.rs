@@ -15,16 +15,35 @@ use crate::{screen, setup};
 /// Exit status when the answer is no; 2 is a wrong command line, 3 a configuration that cannot be used.
 const REFUSED: u8 = 1;
 
-/// `nightjar acl`
+/// Say why the rules allow or refuse something
+///
+/// The rules are those of the ACL file that a configuration names. A broker that runs says the same in its log when it
+/// refuses something, once a minute for each client and topic.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct AclArgs {
     #[command(subcommand)]
     command: AclCommand,
 }
 
+/// Behind `nightjar acl explain --help`, and on its page.
+const NOTES: &str = "The files are read as a broker would read them now; one that runs is not asked. What a client may do follows from its user
+name, its Client Identifier and the topic, so these are asked for.
+
+Exit status:
+  0  Yes.
+  1  No.
+  2  The command line is wrong.
+  3  The configuration cannot be used.
+
+Examples:
+  nightjar acl explain -c /etc/mosquitto/mosquitto.conf -u gateway -t cassia -a write
+  nightjar acl explain -c mosquitto.conf -u app -t 'home/+/rssi' -a subscribe";
+
 #[derive(Debug, Subcommand)]
 enum AclCommand {
-    /// Say what a client may do, and which line decides; ends with 0 for yes and 1 for no
+    /// Say what a client may do, and which line decides
+    #[command(after_long_help = NOTES)]
     Explain(ExplainArgs),
 }
 

@@ -12,8 +12,23 @@ use crate::screen;
 /// The exit status of every refusal, as mosquitto's programs have it.
 const REFUSED: u8 = 3;
 
-/// Make and show certificates.
+/// Make and show certificates
+///
+/// A certificate authority of one's own, for a broker and its clients: `ca` once, `server` for the broker, `client` for each
+/// client that is to show a certificate. Files that exist are left alone without --force.
 #[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "Exit status:
+  0  Done.
+  3  Not done, or a file cannot be read; the message says why.
+
+Examples:
+  nightjar certs ca /etc/nightjar/certs
+  nightjar certs server /etc/nightjar/certs --name broker.example.com
+  nightjar certs client /etc/nightjar/certs gateway-7
+  nightjar certs show /etc/nightjar/certs/server.crt"
+)]
 pub(crate) struct CertsArgs {
     #[command(subcommand)]
     command: Command,

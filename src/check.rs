@@ -16,7 +16,21 @@ use crate::config_files::OnDisk;
 use crate::gateway::within;
 use crate::{privileges, screen, setup, toml};
 
+/// Say everything that is wrong with a configuration, and what is unwise
+///
+/// A start stops at the first fault, as mosquitto's does; this goes on. The files that are named are looked at, too:
+/// whether they can be read, whether certificates and keys belong together and are in date, whether a file with secrets
+/// can be read by others. Nothing is started and nothing is changed.
 #[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "Exit status:
+  0  It can be started; there may be warnings.
+  3  It cannot.
+
+Examples:
+  nightjar check -c /etc/mosquitto/mosquitto.conf"
+)]
 pub(crate) struct CheckArgs {
     /// mosquitto.conf
     #[arg(short, long = "config-file", value_name = "FILE")]

@@ -11,45 +11,104 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::gateway::radio_child::{self, RadioProcessArgs};
 use crate::moving::commands as moving;
-use crate::{acl_cmd, certs_cmd, check, demo, gateway, init, passwd, run};
+use crate::{acl_cmd, certs_cmd, check, demo, gateway, init, manual, passwd, run};
 
 /// An MQTT broker that stands in for mosquitto, and a Bluetooth gateway, in one program.
 ///
-/// A first try:  nightjar demo
-///
-/// A server:     nightjar init password /etc/nightjar
-///               nightjar run -c /etc/nightjar/mosquitto.conf
+/// The broker reads mosquitto's files as they are; the gateway turns Bluetooth advertisements into the JSON that Cassia's
+/// routers send. Each command has a page of its own: `nightjar manual COMMAND`, or `nightjar COMMAND --help`.
 #[derive(Debug, Parser)]
-#[command(name = "nightjar", version, verbatim_doc_comment)]
+#[command(name = "nightjar", version, verbatim_doc_comment, after_long_help = NOTES, after_help = FIRST_STEPS)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+/// Behind `-h`.
+const FIRST_STEPS: &str = "A first try:
+  nightjar demo
+
+A server:
+  nightjar init password /etc/nightjar
+  nightjar run -c /etc/nightjar/mosquitto.conf";
+
+/// Behind `--help`, and on the page.
+const NOTES: &str = "A first try:
+  nightjar demo
+
+A server:
+  nightjar init password /etc/nightjar
+  nightjar run -c /etc/nightjar/mosquitto.conf
+
+Moving from mosquitto:
+  nightjar check -c /etc/mosquitto/mosquitto.conf
+  systemctl stop mosquitto
+  nightjar run -c /etc/mosquitto/mosquitto.conf
+
+Called as mosquitto or mosquitto_passwd, by a link of that name, it takes the command lines of those programs.
+
+Exit status:
+  0  Done.
+  1  Not done, or no: the message says why.
+  2  The command line is wrong.
+  3  The configuration cannot be used.
+
+What a command has besides is on its page.";
+
+/// Behind `nightjar run --help`, and on the pages nightjar-run(1) and mosquitto(8).
+const RUN_NOTES: &str = "Without FILE only this machine can connect, on port 1883, without a user name. With FILE all is as that says; its options are
+mosquitto's. Everything is read and checked before a port is opened.
+
+Started as root, it becomes the user of the option `user`, else mosquitto, else nobody. That user must be able to read the
+password, ACL and key files, for at SIGHUP they are read again.
+
+Signals:
+  SIGTERM, SIGINT  End in order. A second one ends at once.
+  SIGHUP  Read again mosquitto.conf and the password, ACL, key and certificate files. A fault in one of them leaves
+          everything as it was, and the log says what it is. Certificates that change on the disk are read again
+          without a signal.
+  SIGUSR1  Write to the disk what may still be on its way there.
+  SIGUSR2  Print the trees of subscriptions and retained messages to standard output.
+  SIGRTMIN  Open the log file again, after it was rotated away.
+
+Environment:
+  NIGHTJAR_TABLE__KEY  A key of nightjar.toml, as in `NIGHTJAR_BROKER__THREADS=4`.
+  MOSQUITTO_PERSISTENCE_LOCATION  Takes the place of the option `persistence_location`.
+  MOSQUITTO_UNSAFE_ALLOW_SYMLINKS  Set, a password, ACL or key file may be a symbolic link.
+  PUID, PGID  User and group by number, in place of the option `user`.
+  UMASK_SET  The umask, octal.
+  NOTIFY_SOCKET, WATCHDOG_USEC  As systemd sets them: it is told when the broker is ready, reloads and stops.
+
+Exit status:
+  0  It was told to end; or `--test-config` found no fault.
+  1  A file cannot be opened, or the broker could not go on.
+  2  The command line is wrong; called as mosquitto, that is 3.
+  3  The configuration cannot be used.
+
+The message on standard error, and in the log, says why.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the broker, and the gateway if nightjar.toml asks for one
+    #[command(after_long_help = RUN_NOTES)]
     Run(RunArgs),
-    /// Make the files of one of the guide's four scenarios, with fresh secrets
     Init(init::InitArgs),
-    /// Say everything that is wrong with a configuration, and what is unwise
     Check(check::CheckArgs),
     /// Manage a password file, as mosquitto_passwd does
+    #[command(override_usage = passwd::usage("nightjar passwd"))]
     Passwd(passwd::PasswdArgs),
-    /// Say why the rules allow or refuse something
     Acl(acl_cmd::AclArgs),
-    /// Make and show certificates
     Certs(certs_cmd::CertsArgs),
     Import(moving::ImportArgs),
     Export(moving::ExportArgs),
     Store(moving::StoreArgs),
-    /// This machine's Bluetooth: adapters, what is on the air, recordings
     Gateway(gateway::GatewayArgs),
     /// The part of `nightjar run` that has the radio
     #[command(hide = true)]
     RadioProcess(RadioProcessArgs),
-    /// Show it working: a broker, and a gateway that plays a recording
     Demo(demo::DemoArgs),
+    Manual(manual::ManualArgs),
+    Completions(manual::CompletionsArgs),
 }
 
 /// `nightjar run`
@@ -58,7 +117,7 @@ pub(crate) struct RunArgs {
     /// mosquitto.conf; without it only this machine can connect, on port 1883
     #[arg(short, long = "config-file", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What mosquitto.conf has no words for (the gateway) [default: nightjar.toml beside FILE, if it is there]
+    /// What mosquitto.conf has no words for, see nightjar.toml(5) [default: nightjar.toml beside FILE, if it is there]
     #[arg(long, value_name = "FILE")]
     toml: Option<PathBuf>,
     /// Set an option as if it stood in mosquitto.conf: --set 'max_queued_messages 100'; may be given again
@@ -133,13 +192,15 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Export(args) => moving::export(&args),
         Command::Store(args) => moving::store(&args),
         Command::Demo(args) => demo::main(&args),
+        Command::Manual(args) => manual::main(&args),
+        Command::Completions(args) => manual::completions(&args),
     }
 }
 
 /// mosquitto's own command line.
 #[derive(Debug, Parser)]
-#[command(name = "mosquitto", version, about = "nightjar, called as mosquitto: the same options")]
-struct Mosquitto {
+#[command(name = "mosquitto", version, about = "an MQTT broker: nightjar, called as mosquitto", after_long_help = RUN_NOTES)]
+pub(crate) struct Mosquitto {
     #[command(flatten)]
     run: RunArgs,
 }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use acl::{HashAlgorithm, PasswordHash};
 use broker_conf::Overrides;
-use clap::Args;
+use clap::{Args, ValueHint};
 use mqtt::{Connect, FiltersWithOptionsBuf, Packet, ProtocolVersion, QoS, Subscribe, SubscriptionOptions, TopicFilter};
 
 use crate::run::{self, Wish};
@@ -28,10 +28,15 @@ const GATEWAY_USER: &str = "gateway";
 /// Messages shown on the screen before it falls quiet.
 const SHOWN: usize = 6;
 
+/// Show it working: a broker, and a gateway that plays a recording
+///
+/// The files are made anew below DIR at each start, but for the password; the first reports are shown on the screen. Ctrl-C
+/// ends it.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct DemoArgs {
     /// Where the demonstration's files go
-    #[arg(long, default_value = "var/demo")]
+    #[arg(long, value_hint = ValueHint::DirPath, default_value = "var/demo")]
     dir: PathBuf,
     /// The port on 127.0.0.1
     #[arg(long, default_value_t = 1883, value_parser = clap::value_parser!(u16).range(1..))]

@@ -27,8 +27,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-/// `nightjar gateway`
+/// This machine's Bluetooth: adapters, what is on the air, recordings
+///
+/// Listening takes CAP_NET_RAW and CAP_NET_ADMIN: root has them, or `setcap cap_net_raw,cap_net_admin+eip` gives them to the
+/// program. A gateway that publishes what it hears is a part of `nightjar run`; what it does is written in nightjar.toml(5).
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct GatewayArgs {
     #[command(subcommand)]
     command: Command,
@@ -36,7 +40,6 @@ pub(crate) struct GatewayArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List this machine's Bluetooth adapters
     Adapters(adapters::AdaptersArgs),
     Scan(scan::ScanArgs),
     Record(record::RecordArgs),

@@ -27,7 +27,23 @@ pub(crate) enum Scenario {
     Certificate,
 }
 
+/// Make the files of one of the guide's four scenarios, with fresh secrets
+///
+/// The guide is Cassia's, for its routers. What is made: mosquitto.conf, and what it names: a password file, an ACL file, a
+/// file of pre-shared keys or certificates. What to type into the router's form, and how to subscribe, is printed.
+/// Nothing that exists is overwritten. Made by root, the files are given to the user that the broker becomes.
 #[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "Exit status:
+  0  The files are there.
+  1  They were not made; the message says why.
+  2  The command line is wrong.
+
+Examples:
+  nightjar init password /etc/nightjar
+  nightjar init certificate --name broker.example.com --port 8883 /etc/nightjar"
+)]
 pub(crate) struct InitArgs {
     /// Which of the guide's scenarios.
     scenario: Scenario,
@@ -43,7 +59,7 @@ pub(crate) struct InitArgs {
     #[arg(long, default_value = "cassia")]
     topic: String,
     /// A name or address by which routers reach this machine, for the certificate; may be given again.
-    #[arg(long = "name")]
+    #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
 }
 

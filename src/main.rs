@@ -15,6 +15,7 @@ mod gateway;
 mod heap;
 mod init;
 mod logging;
+mod manual;
 mod moving;
 mod passwd;
 mod privileges;

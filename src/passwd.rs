@@ -15,23 +15,42 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use acl::{HashAlgorithm, HashFault, PasswordHash, USER_NAME_BYTES_MAX};
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueHint};
 
 /// Bytes of a password, as MQTT has it [5.0 §3.1.3.6].
 const PASSWORD_BYTES_MAX: usize = 65_535;
 
-const USAGE: &str = "[-H argon2id|sha512-pbkdf2|sha512|scram-sha-256] [-I iterations] [-c | -D] FILE USER
-       [-H ...] [-I ...] [-c] -b FILE USER PASSWORD
-       [-H ...] [-I ...] -U FILE";
+/// The forms of the command line, each in a line with the program's name in front.
+pub(crate) fn usage(program: &str) -> String {
+    const FORMS: [&str; 3] = [
+        "[-H argon2id|sha512-pbkdf2|sha512|scram-sha-256] [-I ITERATIONS] [-c | -D] FILE USER",
+        "[-H ...] [-I ...] [-c] -b FILE USER PASSWORD",
+        "[-H ...] [-I ...] -U FILE",
+    ];
+    FORMS.map(|form| format!("{program} {form}").trim_start().to_owned()).join("\n       ")
+}
 
 /// Manage a password file: add a user or set a password
 #[derive(Args)]
 #[command(
-    override_usage = USAGE,
-    after_help = "The password is asked for twice, or read as two lines from a pipe. FILE must exist unless -c is given.\n\
-                  sha512-pbkdf2 is for a file that mosquitto 2.0 reads too, sha512 for mosquitto 1.\n\
-                  scram-sha-256 is for users that log in by MQTT 5's enhanced authentication, or by password as ever; no \
-                  mosquitto reads it."
+    after_long_help = "The password is asked for twice, or read as two lines from a pipe. FILE must exist unless -c is given. It is replaced in
+one step: whoever reads it meanwhile has the old one or the new one.
+
+Hashes:
+  argon2id  The default, as mosquitto 2.1 has it. mosquitto 2.0 cannot read it.
+  sha512-pbkdf2  For a file that mosquitto 2.0 reads, too.
+  sha512  For mosquitto 1.
+  scram-sha-256  For users that log in by MQTT 5's enhanced authentication, or by password as ever; no mosquitto
+                 reads it.
+
+Exit status:
+  0  done
+  1  not done; the message says why
+  2  the two passwords differ
+
+Examples:
+  nightjar passwd -c /etc/nightjar/pwfile cassiamqtt
+  nightjar passwd -H sha512-pbkdf2 /etc/mosquitto/passwd gateway"
 )]
 pub(crate) struct PasswdArgs {
     /// How passwords are hashed: argon2id, sha512-pbkdf2, sha512 or scram-sha-256 [default: argon2id]
@@ -53,7 +72,7 @@ pub(crate) struct PasswdArgs {
     #[arg(short = 'U')]
     upgrade: bool,
     /// FILE USER [PASSWORD]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true, value_hint = ValueHint::FilePath)]
     operands: Vec<OsString>,
 }
 
@@ -99,15 +118,17 @@ impl PasswdFault {
     }
 }
 
+/// mosquitto_passwd's own command line.
+#[derive(Parser)]
+#[command(name = "mosquitto_passwd", version, about = "manage a password file, as nightjar does by this name", override_usage = usage("mosquitto_passwd"))]
+pub(crate) struct MosquittoPasswd {
+    #[command(flatten)]
+    args: PasswdArgs,
+}
+
 /// For a program called `mosquitto_passwd`: the arguments with the program's name in front.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
-    #[derive(Parser)]
-    #[command(name = "mosquitto_passwd", version)]
-    struct Cli {
-        #[command(flatten)]
-        args: PasswdArgs,
-    }
-    match Cli::try_parse_from(args) {
+    match MosquittoPasswd::try_parse_from(args) {
         Ok(cli) => main(&cli.args),
         Err(error) => {
             // Where it cannot be printed there is nobody to tell.
@@ -166,7 +187,7 @@ impl Task {
             ([file, user], false) if args.delete => Ok(Self::Delete { file: file.into(), user: text(user)? }),
             ([file, user], false) if !args.upgrade => Self::with_password(args.create, file, user, None, hashing),
             ([file, user, password], true) => Self::with_password(args.create, file, user, Some(password), hashing),
-            _ => Err(PasswdFault::Arguments(format!("Wrong number of arguments.\nUsage: {USAGE}"))),
+            _ => Err(PasswdFault::Arguments(format!("Wrong number of arguments.\nUsage: {}", usage("")))),
         }
     }
 

@@ -10,7 +10,17 @@ use super::names;
 use super::plain::{cleaned, columns, padded};
 use crate::{capabilities, screen};
 
+/// List this machine's Bluetooth adapters
+///
+/// Their addresses, what they can do, whether they are on, and who manages them besides the kernel; and what is missing
+/// where this program may not listen through them.
 #[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "Exit status:
+  0  There is one at least.
+  1  There is none."
+)]
 pub(crate) struct AdaptersArgs {
     /// A line of JSON for each
     #[arg(long)]

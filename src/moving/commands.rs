@@ -21,10 +21,18 @@ use crate::screen;
 /// file. FILE stays as it is, so mosquitto can be started again.
 ///
 /// A broker does the same by itself at its first start, if there is a mosquitto.db in persistence_location and no store.
-///
-/// Exit status: 0 all of it came over; 1 part of the file is damaged, the rest came over; 2 nothing came over.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "Exit status:
+  0  All of it came over.
+  1  Part of the file is damaged, the rest came over.
+  2  Nothing came over.
+
+Examples:
+  nightjar import /var/lib/mosquitto/mosquitto.db
+  nightjar import -c /etc/nightjar/mosquitto.conf /var/lib/mosquitto/mosquitto.db"
+)]
 pub(crate) struct ImportArgs {
     /// mosquitto.db
     file: PathBuf,
@@ -40,10 +48,17 @@ pub(crate) struct ImportArgs {
 ///
 /// A line for each session with its subscriptions, each message that waits or is in flight, and each retained message. The
 /// keys are in docs/moving-in.md. The store is not changed, and a broker may have it open.
-///
-///   nightjar export /var/lib/mosquitto | jq 'select(.kind == "retained") | .topic'
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = "Exit status:
+  0  All of it was written.
+  1  Something is damaged; everything else was written.
+  2  It cannot be read, or not be written.
+
+Examples:
+  nightjar export /var/lib/mosquitto | jq 'select(.kind == \"retained\") | .topic'"
+)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     store: Which,
@@ -53,7 +68,11 @@ pub(crate) struct ExportArgs {
 }
 
 /// Look at a store, and put it right
+///
+/// A store is the folder nightjar.store in persistence_location: what the broker keeps for the time after its end. A broker
+/// that starts sets aside by itself what is damaged; the start succeeds with everything else.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
     command: Command,
@@ -63,20 +82,37 @@ pub(crate) struct StoreArgs {
 enum Command {
     /// Say what is in it and what is damaged; nothing is changed
     ///
-    /// A broker may have the store open. Exit status: 0 no damage that a start has not told of; 1 damage; 2 it cannot be read.
-    #[command(verbatim_doc_comment)]
+    /// A broker may have the store open.
+    #[command(
+        verbatim_doc_comment,
+        after_long_help = "Exit status:
+  0  There is no damage that a start has not told of.
+  1  There is damage.
+  2  It cannot be read."
+    )]
     Check(Which),
     /// Print every record: file, offset, length, what it says
     ///
     /// Records stand in the order in which they were written; a later one may take an earlier one back. A broker may have
-    /// the store open. Exit status: as of check.
-    #[command(verbatim_doc_comment)]
+    /// the store open.
+    #[command(
+        verbatim_doc_comment,
+        after_long_help = "Exit status:
+  0  There is no damage that a start has not told of.
+  1  There is damage.
+  2  It cannot be read."
+    )]
     Dump(Which),
     /// Set aside what is damaged, and write everything else anew
     ///
     /// Stop the broker first. What is damaged goes to damaged-<n>.jsonl in the store's folder, with the clients and messages
-    /// as far as they can be told. It can be interrupted and done again. Exit status: 0 done; 2 not done.
-    #[command(verbatim_doc_comment)]
+    /// as far as they can be told. It can be interrupted and done again.
+    #[command(
+        verbatim_doc_comment,
+        after_long_help = "Exit status:
+  0  Done.
+  2  Not done."
+    )]
     Repair(Which),
 }
 

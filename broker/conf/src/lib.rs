@@ -38,4 +38,4 @@ pub use settings::{
     Certificates, Listener, Persistence, Protocol, ProtocolVersions, Proxy, Psk, Settings, SocketDomain, TlsVersion,
     UsernameFrom,
 };
-pub use table::{Cannot, OptionSpec, Reload, Scope, Status, Takes, find, options};
+pub use table::{Cannot, OptionSpec, Reload, Scope, Status, Takes, Theme, find, options, themes};

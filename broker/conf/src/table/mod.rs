@@ -153,21 +153,34 @@ pub(crate) const PLAIN: OptionSpec = OptionSpec {
     carry: Carry::NotYet,
 };
 
-/// All options, by theme, in the order of the manual.
+/// Options of one theme.
+#[derive(Clone, Copy, Debug)]
+pub struct Theme {
+    /// For people: the heading in the manual.
+    pub title: &'static str,
+    /// In the order of the manual.
+    pub options: &'static [OptionSpec],
+}
+
+/// All options by theme, in the order of the manual.
+pub fn themes() -> &'static [Theme] {
+    const ALL: &[Theme] = &[
+        Theme { title: "Options of the whole broker", options: general::OPTIONS },
+        Theme { title: "Who may come in", options: security::OPTIONS },
+        Theme { title: "Limits", options: limits::OPTIONS },
+        Theme { title: "Log", options: log::OPTIONS },
+        Theme { title: "Listeners", options: listener::OPTIONS },
+        Theme { title: "TLS of a listener", options: tls::OPTIONS },
+        Theme { title: "Plugins", options: plugin::OPTIONS },
+        Theme { title: "Bridges", options: bridge::OPTIONS },
+    ];
+    ALL
+}
+
+/// All options, in the same order.
 pub fn options() -> &'static [OptionSpec] {
-    static ALL: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| {
-        [
-            general::OPTIONS,
-            security::OPTIONS,
-            limits::OPTIONS,
-            log::OPTIONS,
-            listener::OPTIONS,
-            tls::OPTIONS,
-            plugin::OPTIONS,
-            bridge::OPTIONS,
-        ]
-        .concat()
-    });
+    static ALL: LazyLock<Vec<OptionSpec>> =
+        LazyLock::new(|| themes().iter().flat_map(|theme| theme.options).copied().collect());
     &ALL
 }
 
