@@ -2,7 +2,7 @@
 
 use certs::issue::{self, Authority, KeyKind, Terms};
 use certs::{CertError, host, summary};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -39,6 +39,7 @@ enum Command {
     /// Make a CA: DIR/ca.crt, which is given to every router, and DIR/ca.key, which is given to nobody
     Ca {
         /// Where the files go; made if missing
+        #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
         /// The CA's name in its certificate [default: "Nightjar CA" and this host's name]
         #[arg(long)]
@@ -49,6 +50,7 @@ enum Command {
     /// Make DIR/server.crt and DIR/server.key, signed by the CA in DIR
     Server {
         /// Where the CA is and the files go
+        #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
         /// A host name or address that clients dial; repeat it for more [default: all of this host's]
         #[arg(long = "name", value_name = "NAME")]
@@ -59,6 +61,7 @@ enum Command {
     /// Make DIR/NAME.crt and DIR/NAME.key for a client, signed by the CA in DIR
     Client {
         /// Where the CA is and the files go
+        #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
         /// The client's name; with `use_identity_as_username` it is the user name
         name: String,

@@ -21,7 +21,17 @@ use crate::{acl_cmd, certs_cmd, check, demo, gateway, init, manual, passwd, run}
 #[command(name = "nightjar", version, verbatim_doc_comment, after_long_help = NOTES, after_help = FIRST_STEPS)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Commands,
+}
+
+/// For people, and for ourselves.
+#[derive(Debug, Subcommand)]
+enum Commands {
+    #[command(flatten)]
+    Shown(Command),
+    /// The part of `nightjar run` that has the radio
+    #[command(hide = true)]
+    RadioProcess(RadioProcessArgs),
 }
 
 /// Behind `-h`.
@@ -103,9 +113,6 @@ enum Command {
     Export(moving::ExportArgs),
     Store(moving::StoreArgs),
     Gateway(gateway::GatewayArgs),
-    /// The part of `nightjar run` that has the radio
-    #[command(hide = true)]
-    RadioProcess(RadioProcessArgs),
     Demo(demo::DemoArgs),
     Manual(manual::ManualArgs),
     Completions(manual::CompletionsArgs),
@@ -121,7 +128,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     toml: Option<PathBuf>,
     /// Set an option as if it stood in mosquitto.conf: --set 'max_queued_messages 100'; may be given again
-    #[arg(long = "set", value_name = "'OPTION VALUE'")]
+    #[arg(long = "set", value_name = "OPTION=VALUE")]
     set: Vec<String>,
     /// Listen on this port of 127.0.0.1 and ::1 where FILE has no listener; may be given again
     #[arg(short, long = "port", value_name = "PORT")]
@@ -178,14 +185,22 @@ fn option_and_value(text: &str) -> Result<(String, String), String> {
     Ok((option.trim().to_owned(), value.trim().to_owned()))
 }
 
+/// The command line without what is not for people. (clap hides it from `--help`, clap_complete does not from shells.)
+pub(crate) fn for_people() -> clap::Command {
+    Command::augment_subcommands(clap::Command::new("nightjar").version(env!("CARGO_PKG_VERSION")))
+}
+
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    match cli.command {
+    let command = match cli.command {
+        Commands::Shown(command) => command,
+        Commands::RadioProcess(args) => return radio_child::main(&args),
+    };
+    match command {
         Command::Run(args) => start(args),
         Command::Init(args) => init::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Passwd(args) => passwd::main(&args),
         Command::Gateway(args) => gateway::main(&args),
-        Command::RadioProcess(args) => radio_child::main(&args),
         Command::Acl(args) => acl_cmd::main(&args),
         Command::Certs(args) => certs_cmd::main(args),
         Command::Import(args) => moving::import(&args),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use acl::{HashAlgorithm, PasswordHash};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::{privileges, screen};
 
@@ -48,6 +48,7 @@ pub(crate) struct InitArgs {
     /// Which of the guide's scenarios.
     scenario: Scenario,
     /// Where the files go; made if it is not there.
+    #[arg(value_hint = ValueHint::DirPath)]
     dir: PathBuf,
     /// The port that routers connect to.
     #[arg(long, default_value_t = 1883, value_parser = clap::value_parser!(u16).range(1..))]

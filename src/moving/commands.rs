@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 
 use super::looking::{self, DAMAGED, refuse};
 use super::progress::Progress;
@@ -37,7 +37,7 @@ pub(crate) struct ImportArgs {
     /// mosquitto.db
     file: PathBuf,
     /// The store's folder; it must not hold one yet [default: nightjar.store beside FILE]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     to: Option<PathBuf>,
     /// Put it where the broker with this mosquitto.conf looks for it
     #[arg(short, long = "config-file", value_name = "CONF", conflicts_with = "to")]
@@ -119,7 +119,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Which {
     /// The store's folder, or the persistence_location that it is in
-    #[arg(value_name = "DIR", required_unless_present = "config")]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "config")]
     dir: Option<PathBuf>,
     /// The store of the broker with this mosquitto.conf
     #[arg(short, long = "config-file", value_name = "CONF", conflicts_with = "dir")]
