@@ -47,7 +47,7 @@ pub(crate) struct ImportArgs {
 /// Write what a store holds as JSON lines
 ///
 /// A line for each session with its subscriptions, each message that waits or is in flight, and each retained message. The
-/// keys are in docs/moving-in.md. The store is not changed, and a broker may have it open.
+/// keys are in docs/store.md. The store is not changed, and a broker may have it open.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,

@@ -1,4 +1,4 @@
-//! A store as JSON lines: for the way to another broker, and for looking. The keys are in docs/moving-in.md, and stay.
+//! A store as JSON lines: for the way to another broker, and for looking. The keys are in docs/store.md, and stay.
 
 use std::io::{self, Write};
 

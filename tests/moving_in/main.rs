@@ -6,3 +6,4 @@ mod client;
 mod importing;
 mod looking;
 mod program;
+mod there_and_back;
