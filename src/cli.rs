@@ -26,6 +26,7 @@ pub(crate) struct Cli {
 
 /// For people, and for ourselves.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, for as long as the program runs")]
 enum Commands {
     #[command(flatten)]
     Shown(Command),
@@ -91,7 +92,7 @@ Environment:
 
 Exit status:
   0  It was told to end; or `--test-config` found no fault.
-  1  A file cannot be opened, or the broker could not go on.
+  1  A file or a port cannot be opened, or the broker could not go on.
   2  The command line is wrong; called as mosquitto, that is 3.
   3  The configuration cannot be used.
 

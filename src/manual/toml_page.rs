@@ -86,14 +86,12 @@ mod tests {
 
     #[test]
     fn every_line_of_the_example_is_taken_as_it_is_and_those_that_are_comments_too() {
-        let uncommented = |line: &str| match line.strip_prefix("# ").filter(|line| line.contains(" = ")) {
-            Some(line) => format!("{line}\n"),
-            None => format!("{line}\n"),
-        };
+        let uncommented = |line| str::strip_prefix(line, "# ").filter(|line| line.contains(" = ")).unwrap_or(line);
+        let uncommented = EXAMPLE.lines().map(uncommented).collect::<Vec<_>>().join("\n");
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("nightjar.toml");
-        for text in [EXAMPLE.to_owned(), EXAMPLE.lines().map(uncommented).collect()] {
-            std::fs::write(&file, &text).expect("written");
+        for text in [EXAMPLE, &uncommented] {
+            std::fs::write(&file, text).expect("written");
             let read = toml::read(Some(&file)).unwrap_or_else(|why| panic!("{why}"));
             assert_eq!(read.gateway.expect("a gateway").sink.len(), 1, "{text}");
         }

@@ -89,7 +89,7 @@ fn told_by_help(words: &[String]) -> (Vec<String>, BTreeSet<String>) {
         let mut said = line.split([' ', ',']).filter(|word| !word.is_empty());
         match heading {
             "Commands:" if line.starts_with("  ") && !line.starts_with("   ") => {
-                commands.extend(said.next().map(str::to_owned))
+                commands.extend(said.next().map(str::to_owned));
             }
             // Options are at the left of what is said of them, which may name others.
             "Options:" if line.len() - line.trim_start().len() < 8 => {

@@ -50,9 +50,9 @@ fn stage() -> TempDir {
 /// Types into an interactive shell, and compares what the programs were called with.
 fn type_into(shell: &[&str], before: &str) {
     let stage = stage();
-    let lines: String = TYPED.iter().map(|(typed, _)| format!("{typed}\n")).collect();
+    let lines = TYPED.iter().map(|(typed, _)| *typed).collect::<Vec<_>>().join("\n");
     let input = stage.path().join("input");
-    fs::write(&input, format!("{before}\n{lines}exit\n")).expect("the input written");
+    fs::write(&input, format!("{before}\n{lines}\nexit\n")).expect("the input written");
     let path = format!("{}:{}", stage.path().join("bin").display(), std::env::var("PATH").expect("a PATH"));
     let output = Command::new("script")
         .args(["-qec", &shell.join(" "), "/dev/null"])

@@ -86,9 +86,9 @@ fn with_own_names_nothing_has_a_name_of_mosquittos() {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder").flatten() {
             if entry.path().is_dir() {
-                folders.push(entry.path())
+                folders.push(entry.path());
             } else {
-                names.push(name_of(&entry.path()).to_owned())
+                names.push(name_of(&entry.path()).to_owned());
             }
         }
     }
