@@ -22,7 +22,7 @@ use page::Page;
 
 /// Show a page of the manual, or put all of them where `man` finds them
 ///
-/// In a terminal the page is shown by man(1); otherwise its source is written, for `man -l -` or a file. PAGE is the name of
+/// In a terminal the page is shown by man(1); otherwise its source is written, for `man -l /dev/stdin` or a file. PAGE is the name of
 /// a page or a command: run, acl explain, nightjar.conf, nightjar.toml, mosquitto. Without it, it is nightjar(1).
 ///
 /// With --dir nothing is shown: all pages are written to DIR/man, and what bash, zsh and fish complete commands with to
@@ -145,7 +145,7 @@ fn find(words: &[String]) -> Result<Page, String> {
     found.ok_or_else(|| format!("there is no page '{asked}'; there are: {}", list()))
 }
 
-/// By man(1) to a person, as it is to a program.
+/// By man(1) to a person, as it is to a program. (`-` is standard input for man-db alone.)
 fn show(page: &Page) -> Result<(), String> {
     if !io::stdout().is_terminal() {
         screen::text(&page.source);
@@ -157,7 +157,7 @@ fn show(page: &Page) -> Result<(), String> {
             page.file_name()
         )
     };
-    let mut man = Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn().map_err(without)?;
+    let mut man = Command::new("man").args(["-l", "/dev/stdin"]).stdin(Stdio::piped()).spawn().map_err(without)?;
     if let Some(mut to) = man.stdin.take() {
         // Who has seen enough closes it.
         let _ = to.write_all(page.source.as_bytes());

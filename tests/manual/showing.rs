@@ -49,7 +49,7 @@ fn a_person_at_a_terminal_is_shown_the_page_by_man() {
         .expect("script runs; `make test` installs it");
     assert!(shown.status.success(), "{shown:?}");
     let seen = fs::read_to_string(seen).expect("man was started");
-    assert!(seen.starts_with("-l -\n") && seen.contains("\n.TH NIGHTJAR-RUN 1 "), "{seen}");
+    assert!(seen.starts_with("-l /dev/stdin\n") && seen.contains("\n.TH NIGHTJAR-RUN 1 "), "{seen}");
     assert!(!String::from_utf8_lossy(&shown.stdout).contains(".TH"), "the source went to the terminal, too");
 }
 
