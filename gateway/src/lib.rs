@@ -31,7 +31,7 @@ pub use gateway_core::MacAddress;
 
 pub use fault::{GatewayError, SettingFault};
 pub use live::Live;
-pub use plan::{DialectPlan, Encryption, Plan, RadioPlan, ReportPlan, Secret, SinkKind, SinkPlan, SourcePlan, Speed};
+pub use plan::{DialectPlan, Encryption, Plan, ReportPlan, Secret, SinkKind, SinkPlan, SourcePlan, Speed};
 pub use recording::RECORDING_BYTES_MAX;
 pub use run::{Counts, Ended, Gateway};
 pub use settings::{GatewaySettings, RadioSettings, SinkSettings};

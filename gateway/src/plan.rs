@@ -10,7 +10,7 @@ use gateway_core::dialect_a::Style;
 use gateway_core::dialect_b::Items;
 use gateway_core::duplicates::DuplicateRule;
 use gateway_core::filter::Filters;
-use gateway_core::scan::{Phys, ScanMode, ScanTiming};
+use gateway_core::scan::RadioPlan;
 use link::{ConnectionKind, LinkSettings, SpoolLimits, Transport};
 use mqtt::QoS;
 
@@ -86,23 +86,6 @@ pub enum SourcePlan {
     },
     /// Adapters of this machine. Who opens the gateway hands in the stream of what they hear.
     Radio(RadioPlan),
-}
-
-/// What the adapters are to do, for whoever makes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RadioPlan {
-    /// Which ones, each once and in this order; empty: all that there are.
-    pub adapters: Vec<MacAddress>,
-    /// Whether scan responses are asked for.
-    pub mode: ScanMode,
-    /// How often and how long is listened; `None`: as the kernel has it.
-    pub timing: Option<ScanTiming>,
-    /// On which PHYs; `None`: as the kernel has it.
-    pub phys: Option<Phys>,
-    /// How long nothing may be heard before the watchdog looks after it: 1 s to 1 h.
-    pub silence: Duration,
-    /// Whether the watchdog may reset an adapter, as its last step.
-    pub may_reset: bool,
 }
 
 /// How fast a recording is replayed.

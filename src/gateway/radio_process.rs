@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use gateway::RadioPlan;
+use gateway_core::scan::RadioPlan;
 use rustix::net::Shutdown;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use gateway_core::scan::{Phys, ScanMode, ScanTiming};
+use gateway_core::scan::{Phys, RadioPlan, ScanMode, ScanTiming};
 use gateway_core::{MacAddress, Timestamp, btsnoop};
 use radio::{RadioError, RadioSettings};
 
@@ -70,7 +70,7 @@ impl RadioArgs {
         };
         let mode = if self.active { ScanMode::Active } else { ScanMode::Passive };
         let (adapters, state) = (self.adapters.clone(), state_folder(None));
-        Ok(RadioSettings { adapters, mode, timing, phys, state, ..RadioSettings::default() })
+        Ok(RadioSettings { plan: RadioPlan { adapters, mode, timing, phys, ..RadioPlan::default() }, state })
     }
 
     /// Whether anything was said of how to listen.
@@ -275,7 +275,7 @@ impl FromArgs {
             }
             None => {
                 let settings = radio.settings()?;
-                let mode = if settings.mode == ScanMode::Active { "active" } else { "passive" };
+                let mode = if settings.plan.mode == ScanMode::Active { "active" } else { "passive" };
                 Ok((Source::radio(settings)?, mode.to_owned()))
             }
         }

@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 
 use broker::Handle;
 use certs::{CaSource, CertificateTls};
-use gateway::{Encryption, GatewaySettings, LinkSink, Plan, RadioPlan, Sink, SinkKind, SinkPlan, SourcePlan};
+use gateway::{Encryption, GatewaySettings, LinkSink, Plan, Sink, SinkKind, SinkPlan, SourcePlan};
+use gateway_core::scan::RadioPlan;
 use link::{BoxedStream, Link, Transport};
 use tokio::sync::oneshot;
 

@@ -4,6 +4,40 @@
 
 use std::time::Duration;
 
+use crate::MacAddress;
+
+/// Which adapters listen, how, and what may be done to keep them at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RadioPlan {
+    /// The adapters' own addresses, each once; one that is not there is waited for. Empty: all that are there, and those
+    /// that come later. (An adapter's index is no name for it: it changes when it is plugged in again.)
+    pub adapters: Vec<MacAddress>,
+    /// Whether scan requests are sent.
+    pub mode: ScanMode,
+    /// How much of the time the receiver is on. `None`: as the kernel has it, where it can be left to the kernel.
+    pub timing: Option<ScanTiming>,
+    /// The PHYs that are listened to. `None`: as the kernel has it.
+    pub phys: Option<Phys>,
+    /// How long an adapter may hear nothing on an air that was busy before something is done about it: 1 s to 1 h.
+    pub silence: Duration,
+    /// Whether an adapter that stays deaf may be reset. Power-cycling it is always allowed.
+    pub may_reset: bool,
+}
+
+impl Default for RadioPlan {
+    /// All adapters, passive, as the kernel has it; 10 s of silence; resets allowed.
+    fn default() -> Self {
+        Self {
+            adapters: Vec::new(),
+            mode: ScanMode::Passive,
+            timing: None,
+            phys: None,
+            silence: Duration::from_secs(10),
+            may_reset: true,
+        }
+    }
+}
+
 /// Whether advertisers are asked for their scan responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScanMode {

@@ -17,17 +17,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut settings = RadioSettings::default();
     for option in options {
         match option.split_once('=').unwrap_or((option, "")) {
-            ("active", _) => settings.mode = ScanMode::Active,
+            ("active", _) => settings.plan.mode = ScanMode::Active,
             ("timing", times) => {
                 let (interval, window) = times.split_once(',').ok_or("timing=INTERVAL,WINDOW in milliseconds")?;
                 let [interval, window] = [interval, window].map(|time| time.parse().map(Duration::from_millis));
-                settings.timing = Some(ScanTiming::new(interval?, window?)?);
+                settings.plan.timing = Some(ScanTiming::new(interval?, window?)?);
             }
-            ("phys", names) => settings.phys = Some(Phys::from_names(&names.split(',').collect::<Vec<_>>())?),
-            ("silence", silence) => settings.silence = Duration::from_secs(silence.parse()?),
-            ("adapter", address) => settings.adapters.push(address.parse()?),
+            ("phys", names) => settings.plan.phys = Some(Phys::from_names(&names.split(',').collect::<Vec<_>>())?),
+            ("silence", silence) => settings.plan.silence = Duration::from_secs(silence.parse()?),
+            ("adapter", address) => settings.plan.adapters.push(address.parse()?),
             ("state", folder) => settings.state = Some(folder.into()),
-            ("noreset", _) => settings.may_reset = false,
+            ("noreset", _) => settings.plan.may_reset = false,
             (other, _) => return Err(format!("what is {other}?").into()),
         }
     }

@@ -12,6 +12,7 @@ use gateway_core::mgmt::{self, Command, Event, Info, Status};
 use gateway_core::monitor::MonitorPacket;
 use gateway_core::pace::Pace;
 use gateway_core::radio_counts::{COUNTS_IDENT, LOG_IDENT, RadioCounts};
+use gateway_core::scan::RadioPlan;
 use gateway_core::watchdog::Rules;
 use gateway_core::{MacAddress, Timestamp, btsnoop_writer};
 
@@ -276,7 +277,7 @@ impl<'a> Radio<'a> {
     fn appeared(&mut self, index: u16, info: &Info, orders: &mut BTreeMap<usize, Vec<Order>>) {
         let (address, now) = (info.address, self.now());
         let label = format!("hci{index} ({address})");
-        let wanted = &self.settings.adapters;
+        let wanted = &self.settings.plan.adapters;
         if !(wanted.is_empty() || wanted.contains(&address)) || self.wards.iter().any(|ward| ward.index == Some(index))
         {
             return;
@@ -314,7 +315,7 @@ impl<'a> Radio<'a> {
     }
 
     fn keeper_settings(&self) -> KeeperSettings {
-        let RadioSettings { mode, timing, phys, silence, may_reset, .. } = *self.settings;
+        let RadioPlan { mode, timing, phys, silence, may_reset, .. } = self.settings.plan;
         let rules = Rules { silence, may_cycle: self.managing, may_reset: may_reset && self.managing };
         KeeperSettings { mode, timing, phys, rules }
     }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use gateway_core::MacAddress;
-use gateway_core::scan::{Phys, ScanMode, ScanTiming, TimingFault};
+use gateway_core::scan::{Phys, RadioPlan, ScanMode, ScanTiming, TimingFault};
 
-use super::RadioPlan;
 use super::check::Faults;
 use crate::RadioSettings;
 

@@ -8,10 +8,10 @@ use gateway_core::dialect_a::Style;
 use gateway_core::dialect_b::Items;
 use gateway_core::duplicates::DuplicateRule;
 use gateway_core::filter::Filters;
-use gateway_core::scan::{Phys, ScanMode, ScanTiming};
+use gateway_core::scan::{Phys, RadioPlan, ScanMode, ScanTiming};
 
 use super::*;
-use crate::{DialectPlan, GatewaySettings, Plan, RadioPlan, SettingFault, SourcePlan, Speed};
+use crate::{DialectPlan, GatewaySettings, Plan, SettingFault, SourcePlan, Speed};
 
 fn written(toml: &str) -> Result<GatewaySettings, config::ConfigError> {
     Config::builder().add_source(File::from_str(toml, FileFormat::Toml)).build()?.get("gateway")
@@ -272,15 +272,7 @@ fn radio(written: &str) -> Result<SourcePlan, Vec<SettingFault>> {
 
 #[test]
 fn an_empty_table_is_all_adapters_as_the_kernel_has_them() {
-    let plan = RadioPlan {
-        adapters: Vec::new(),
-        mode: ScanMode::Passive,
-        timing: None,
-        phys: None,
-        silence: Duration::from_secs(10),
-        may_reset: true,
-    };
-    assert_eq!(radio(""), Ok(SourcePlan::Radio(plan)));
+    assert_eq!(radio(""), Ok(SourcePlan::Radio(RadioPlan::default())));
 }
 
 #[test]

@@ -4,24 +4,18 @@ use gateway_core::btsnoop::PacketKind;
 use gateway_core::btsnoop_writer::{file_header, note_packet, record};
 use gateway_core::pace::NAP;
 use gateway_core::radio_counts::{COUNTS_IDENT, LOG_IDENT};
+use gateway_core::scan::RadioPlan;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::RadioPlan;
 
 const SAMPLE: &[u8] = include_bytes!("../../../recordings/data-test.btsnoop");
 const FIRST: &str = "00:AA:01:00:00:42";
 const SECOND: &str = "00:AA:01:00:00:43";
 
 fn radio_plan(adapters: &[&str], sinks: Vec<SinkPlan>) -> Plan {
-    let radio = RadioPlan {
-        adapters: adapters.iter().map(|text| text.parse().unwrap()).collect(),
-        mode: gateway_core::scan::ScanMode::Passive,
-        timing: None,
-        phys: None,
-        silence: Duration::from_secs(10),
-        may_reset: true,
-    };
+    let radio =
+        RadioPlan { adapters: adapters.iter().map(|text| text.parse().unwrap()).collect(), ..RadioPlan::default() };
     Plan { source: SourcePlan::Radio(radio), sinks }
 }
 
