@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::gateway::radio_child::{self, RadioProcessArgs};
 use crate::moving::commands as moving;
-use crate::{acl_cmd, certs_cmd, check, demo, gateway, init, manual, passwd, run};
+use crate::{acl_cmd, called, certs_cmd, check, demo, gateway, init, manual, passwd, run};
 
 /// An MQTT broker that stands in for mosquitto, and a Bluetooth gateway, in one program.
 ///
@@ -215,7 +215,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 /// mosquitto's own command line.
 #[derive(Debug, Parser)]
-#[command(name = "mosquitto", version, about = "an MQTT broker: nightjar, called as mosquitto", after_long_help = RUN_NOTES)]
+#[command(name = "mosquitto", version = called::VERSION_AS_MOSQUITTO, before_help = called::HEAD_AS_MOSQUITTO)]
+#[command(about = "an MQTT broker: nightjar, called as mosquitto", after_long_help = RUN_NOTES)]
 pub(crate) struct Mosquitto {
     #[command(flatten)]
     run: RunArgs,

@@ -244,7 +244,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         }
         let start = line.len();
         let mut facts = Vec::new();
-        event.record(&mut Message { text: &mut line, facts: &mut facts });
+        let begins_with_tab = event.metadata().target() == "debug";
+        event.record(&mut Message { text: &mut line, facts: &mut facts, begins_with_tab });
         let kind = kind_of(event.metadata());
         if writing.syslog.is_some() || writing.journal.is_some() || writing.json || writing.topic {
             let time_s = chrono::Utc::now().timestamp_micros() as f64 / 1e6;
@@ -291,6 +292,17 @@ impl Lines {
 struct Message<'a> {
     text: &'a mut String,
     facts: &'a mut Vec<(&'static str, String)>,
+    /// A tab may stand at the beginning of the message, as mosquitto puts it before what belongs to the line above. None of
+    /// our own debug lines begins with what a stranger said.
+    begins_with_tab: bool,
+}
+
+fn push_message(line: &mut String, message: &str, begins_with_tab: bool) {
+    let rest = message.strip_prefix('\t').filter(|_| begins_with_tab);
+    if rest.is_some() {
+        line.push('\t');
+    }
+    push(line, rest.unwrap_or(message));
 }
 
 fn push(line: &mut String, text: &str) {
@@ -312,7 +324,9 @@ const fn is_deceptive(character: char) -> bool {
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         match field.name() {
-            "message" => push(self.text, &format!("{value:?}")),
+            "message" => {
+                push_message(self.text, &format!("{value:?}"), self.begins_with_tab);
+            }
             name if name.starts_with("log.") => {}
             name => match name.strip_prefix(FACT) {
                 Some(fact) => {
@@ -344,6 +358,21 @@ mod tests {
             let mut line = String::new();
             push(&mut line, said);
             assert_eq!(line, wanted);
+        }
+    }
+
+    #[test]
+    fn a_tab_stands_at_the_beginning_of_a_debug_line_and_nowhere_else() {
+        let rows = [
+            ("\tt/# (QoS 0)", true, "\tt/# (QoS 0)"),
+            ("\tt/# (QoS 0)", false, "\\tt/# (QoS 0)"),
+            ("\t\ta\tb", true, "\t\\ta\\tb"),
+            ("a", true, "a"),
+        ];
+        for (message, is_debug, wanted) in rows {
+            let mut line = String::new();
+            push_message(&mut line, message, is_debug);
+            assert_eq!(line, wanted, "{message:?}");
         }
     }
 

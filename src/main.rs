@@ -5,6 +5,7 @@
 
 mod acl_cmd;
 mod addresses;
+mod called;
 mod capabilities;
 mod certs_cmd;
 mod check;

@@ -23,7 +23,7 @@ use crate::logging::Log;
 use crate::moving::{import, place};
 use crate::systemd::Notify;
 use crate::watch::{CERTIFICATES_LOOK, Watch};
-use crate::{capabilities, privileges, screen, setup, toml};
+use crate::{called, capabilities, privileges, screen, setup, toml};
 
 /// Exit status of a bad configuration, as mosquitto's.
 pub(crate) const BAD_CONFIGURATION: u8 = 3;
@@ -152,7 +152,11 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         1
     })?;
     privileges::raise_open_files();
-    tracing::info!(target: "information", "nightjar version {} starting", env!("CARGO_PKG_VERSION"));
+    tracing::info!(target: "information", "{} starting", called::name_and_version());
+    if called::is_mosquitto() {
+        tracing::info!(target: "information", "This is nightjar {}, which stands in for mosquitto {}.",
+            env!("CARGO_PKG_VERSION"), called::STANDS_IN_FOR);
+    }
     match &wish.config {
         Some(path) => tracing::info!(target: "information", "Config loaded from {}.", path.display()),
         None => tracing::info!(target: "information", "Using default config."),
@@ -223,7 +227,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         say(&message);
         1
     })?;
-    tracing::info!(target: "information", "nightjar version {} running", env!("CARGO_PKG_VERSION"));
+    tracing::info!(target: "information", "{} running", called::name_and_version());
     notify.ready("Running");
     Ok(Some(Running {
         wish_config: wish.config.clone(),
@@ -281,6 +285,12 @@ fn move_in(settings: &Settings, store_dir: &Path) {
     }
 }
 
+/// In mosquitto's words, for scripts.
+fn say_saving(settings: &Settings) {
+    let dir = place::store_dir(place::location(settings).as_deref());
+    tracing::info!(target: "information", "Saving in-memory database to {}.", dir.display());
+}
+
 /// A broker that ends by itself must not leave a process that waits for signals; and who sends a second
 /// signal does not want to wait for the last client.
 #[allow(clippy::type_complexity)] // what a thread gives back, of a thread
@@ -312,7 +322,7 @@ fn read(wish: &Wish) -> Result<Settings, broker_conf::ConfigError> {
 }
 
 fn start_log(settings: &Settings) -> Result<Log, String> {
-    Log::start(&settings.log, &program_name()).map_err(|error| cannot_log(settings, &error))
+    Log::start(&settings.log, &called::name()).map_err(|error| cannot_log(settings, &error))
 }
 
 /// What the log's file cannot be opened for.
@@ -320,12 +330,6 @@ pub(crate) fn cannot_log(settings: &Settings, error: &std::io::Error) -> String 
     let file = settings.log.to_file.as_ref();
     let (path, at) = file.map_or_else(Default::default, |file| (file.value.display().to_string(), file.at.to_string()));
     format!("Error: Unable to open log file {path} for writing: {error} ({at}).")
-}
-
-/// What this program was called as: `mosquitto` for who looks for that in syslog.
-fn program_name() -> String {
-    let called = std::env::args_os().next().unwrap_or_default();
-    Path::new(&called).file_name().map_or_else(|| "nightjar".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// `SIGRTMIN`, which asks to open the log's file again. The C library keeps the first of these signals to itself.
@@ -388,8 +392,7 @@ impl Running {
     /// mosquitto saves then; what we promise is saved already, and the rest is now.
     fn save(&self) {
         if self.settings.persistence.is_on {
-            let dir = place::store_dir(place::location(&self.settings).as_deref());
-            tracing::info!(target: "information", "Saving in-memory database to {}.", dir.display());
+            say_saving(&self.settings);
             self.handle.save();
         } else {
             tracing::info!(target: "information", "There is nothing to save: persistence is off.");
@@ -405,7 +408,10 @@ impl Running {
         }
         self.handle.stop();
         let ended = self.broker.join().and_then(|ended| ended);
-        tracing::info!(target: "information", "nightjar version {} terminating", env!("CARGO_PKG_VERSION"));
+        tracing::info!(target: "information", "{} terminating", called::name_and_version());
+        if self.settings.persistence.is_on {
+            say_saving(&self.settings); // what was not saved before was when the broker's thread ended
+        }
         if let Some(path) = &self.pid_file {
             let _ = std::fs::remove_file(path); // another user may own its folder by now
         }

@@ -120,7 +120,7 @@ pub enum ReloadedListener {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another program has the port.
-    #[error("Error: port {} is already in use (address {}): stop the program that has it, or choose another port", .0.port(), .0.ip())]
+    #[error("Error: Address already in use\nport {} is already in use (address {}): stop the program that has it, or choose another port", .0.port(), .0.ip())]
     Busy(SocketAddr),
     /// The port cannot be had for another reason.
     #[error("Error: unable to listen on {address}: {cause}")]
@@ -290,6 +290,7 @@ impl Appliance {
                 knocks: Knocks::default(),
                 acl_file: self.acl_file,
                 refusals: Refusals::default(),
+                packets: None,
                 lags: Lags::default(),
                 stalled_time_max: self.stalled_time_max,
                 strangers: Strangers::default(),

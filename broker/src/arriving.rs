@@ -103,6 +103,7 @@ impl Reactor {
                 tracing::warn!(target: "warning", "Warning: more than {} connections have not logged in: the oldest are \
                     closed ({more} were since this was said last).", self.strangers_max);
             });
+            self.core.given_up(self.now(), LinkId(oldest), &mut self.desk);
             self.lost(oldest);
         }
     }

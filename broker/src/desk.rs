@@ -4,7 +4,6 @@
 //! once per turn, in the reactor.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use broker_core::{AuthStep, ClientFault, Credentials, EdgeCounts, End, Event, Li
 use certs::NameFrom;
 use slab::Slab;
 
+use crate::complaints::login_complaint;
 use crate::connection::{Connection, Stage};
 use crate::keeper::{Keeper, Kept};
 use crate::knocks::Knocks;
@@ -19,9 +19,10 @@ use crate::lag::Lags;
 use crate::login::{Asker, Logins};
 use crate::login_queue::network;
 use crate::out_queue::Spares;
+use crate::packet_log::PacketLog;
 use crate::peer::Peer;
 use crate::proxy_header::Origin;
-use crate::refusals::Refusals;
+use crate::refusals::{Refusals, Wish};
 use crate::scram::Answer;
 use crate::strangers::{Place, Standing, Strangers};
 use crate::{STRANGERS_BYTES_MAX, lines};
@@ -65,6 +66,8 @@ pub(crate) struct Desk {
     /// Where the rules are, for messages; `None`: there are none.
     pub acl_file: Option<PathBuf>,
     pub refusals: Refusals,
+    /// While a line is wanted for each packet.
+    pub packets: Option<Box<PacketLog>>,
     pub lags: Lags,
     /// How long a socket may take nothing of what waits for it.
     pub stalled_time_max: Duration,
@@ -151,6 +154,16 @@ impl Desk {
         }
     }
 
+    /// A line for a packet that the core says, where it is wanted.
+    #[inline]
+    fn log_sending(&mut self, link: LinkId, packet: &[u8]) {
+        if let Some(packets) = &mut self.packets
+            && let Some(connection) = self.connections.get(link.0 as usize)
+        {
+            packets.sending(link, &connection.peer, connection.version, packet);
+        }
+    }
+
     /// Where the connection of an event comes from; what has none is the broker's own.
     fn peer(&mut self, link: Option<LinkId>) -> Peer {
         link.and_then(|link| self.get(link)).map_or(Peer::Within, |connection| connection.peer.clone())
@@ -168,37 +181,6 @@ impl Desk {
         }
         if let Some(name) = tls.common_name.filter(|name| tls.has_certificate && certs::is_user_name(name)) {
             self.names.insert(at, name.into());
-        }
-    }
-
-    /// What a proxy says was not taken.
-    pub(crate) fn reject(&mut self, at: u32, line: &str) {
-        let Some(connection) = self.connections.get(at as usize) else { return };
-        if self.knocks.tell(self.now, connection.peer.ip(), connection.listener, "announcement").is_some() {
-            tracing::info!(target: "notice", "{line}");
-        }
-    }
-
-    /// A complaint about a stranger, once per address, kind and minute.
-    pub(crate) fn complain(&mut self, at: u32, kind: &'static str, what: &str) {
-        let Some(connection) = self.connections.get(at as usize) else { return };
-        let (peer, listener) = (&connection.peer, connection.listener);
-        if !peer.is_outside() {
-            return;
-        }
-        let Some(held_back) = self.knocks.tell(self.now, peer.ip(), listener, kind) else { return };
-        let host = peer.host();
-        if held_back == 0 {
-            tracing::warn!(target: "warning", "{host} {what}");
-        } else {
-            tracing::warn!(target: "warning", "{host} {what} ({held_back} more tries since this was said last)");
-        }
-    }
-
-    /// Says something that is nobody's in particular, once a minute; `say` gets how often it was not said.
-    pub(crate) fn say_seldom(&mut self, kind: &'static str, say: impl FnOnce(u32)) {
-        if let Some(more) = self.knocks.tell(self.now, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0, kind) {
-            say(more);
         }
     }
 
@@ -293,6 +275,7 @@ fn is_sent_at_once(packet: &[u8]) -> bool {
 
 impl Outbox for Desk {
     fn send(&mut self, link: LinkId, packet: &[u8]) {
+        self.log_sending(link, packet);
         let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
         let is_farewell = packet.first() == Some(&DISCONNECT) && !connection.held.is_empty();
         if is_farewell || connection.holds_messages {
@@ -313,7 +296,11 @@ impl Outbox for Desk {
     fn acknowledge(&mut self, link: LinkId, packet: &[u8], promises: bool) {
         let waits = promises && self.keeper.as_ref().is_some_and(Keeper::holds_back);
         let holds = self.get(link).is_some_and(|connection| !connection.held.is_empty());
-        if waits || holds { self.hold(link, packet) } else { self.send(link, packet) }
+        if !waits && !holds {
+            return self.send(link, packet);
+        }
+        self.log_sending(link, packet);
+        self.hold(link, packet);
     }
 
     fn backlog_bytes(&self, link: LinkId) -> usize {
@@ -376,10 +363,22 @@ impl Outbox for Desk {
             }
             return;
         }
-        if let Event::PublishDenied { client_id, username, topic, acl, .. } = event
-            && self.refusals.is_due(self.now, client_id, topic)
+        if let Some(packets) = &mut self.packets {
+            packets.before(&event);
+        }
+        let refused = match event {
+            Event::PublishDenied { client_id, username, topic, acl, .. } => {
+                Some((Wish::Publish, acl::Client { client_id, username }, topic, acl))
+            }
+            Event::ReadDenied { client_id, username, topic, acl } => {
+                Some((Wish::Read, acl::Client { client_id, username }, topic, acl))
+            }
+            _ => None,
+        };
+        if let Some((wish, client, topic, acl)) = refused
+            && self.refusals.is_due(self.now, wish, client.client_id, topic)
         {
-            lines::refused(acl::Client { client_id, username }, topic, acl, self.acl_file.as_deref());
+            lines::refused(wish, client, topic, acl, self.acl_file.as_deref());
         }
         let link = match event {
             Event::Connected { link, username, .. } => {
@@ -393,7 +392,7 @@ impl Outbox for Desk {
                 }
                 Some(link)
             }
-            Event::Refused { link, .. } | Event::Disconnected { link, .. } => Some(link),
+            Event::Refused { link, .. } | Event::Disconnected { link, .. } | Event::Left { link, .. } => Some(link),
             _ => None,
         };
         if let Event::Refused { link, username, why, .. } = event {
@@ -428,6 +427,9 @@ impl Outbox for Desk {
         let is_of_a_connection = link.is_some() || matches!(event, Event::TakenOver { .. });
         if self.tells_connections || !is_of_a_connection {
             lines::event(&event, &self.peer(link));
+        }
+        if let Some(packets) = &mut self.packets {
+            packets.after(&event, self.tells_connections);
         }
     }
 
@@ -471,25 +473,5 @@ fn standing(connections: &Slab<Connection>, (at, generation): Place) -> Standing
             }
         }
         _ => Standing::Past,
-    }
-}
-
-/// In the operator's words: who, what, and what to change in the router's form.
-fn login_complaint(username: Option<&str>, why: Refusal) -> String {
-    match (why, username) {
-        (Refusal::Identity, _) => {
-            "has no certificate or pre-shared key that gives it a user name: give the router a client \
-            certificate with a common name, and set require_certificate true for this listener"
-                .to_owned()
-        }
-        (Refusal::Anonymous, _) => "sends no user name, and anonymous clients are not allowed: \
-            set User Name and Password in the router's form"
-            .to_owned(),
-        (Refusal::Password, Some(user)) => format!(
-            "sends a wrong user name or password (user name '{user}'): compare User Name and Password in the \
-             router's form with the password file"
-        ),
-        (why, Some(user)) => format!("(user name '{user}') is refused: {why}"),
-        (why, None) => format!("is refused: {why}"),
     }
 }

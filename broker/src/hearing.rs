@@ -2,7 +2,7 @@
 //! and what has to wait; when a turn is, and what is written in it, is the `reactor`'s.
 
 use broker_core::{LinkId, Outbox as _};
-use mqtt::{Packet, next_frame};
+use mqtt::{Frame, Packet, next_frame};
 
 use crate::connection::Stage;
 use crate::door::{self, Knock};
@@ -126,6 +126,7 @@ impl Reactor {
                         && is_stranger
                     {
                         self.desk.complain(at, kind, &what);
+                        self.core.astray(self.now(), LinkId(at), "it does not get through the door", &mut self.desk);
                     }
                     self.ended(at);
                     return;
@@ -187,8 +188,10 @@ impl Reactor {
                 other => {
                     if let Knock::Rejected(line) = other {
                         self.desk.reject(at, &line);
+                        self.astray(at, "a proxy's header that cannot be used");
+                    } else {
+                        self.lost(at);
                     }
-                    self.lost(at);
                     return false;
                 }
             }
@@ -201,10 +204,12 @@ impl Reactor {
                 return true;
             }
             // The latter two are a proxy's, who has spoken.
-            Knock::Gone | Knock::Announced(_) | Knock::Rejected(_) => {}
-            Knock::Refuse(kind, what) => self.desk.complain(at, kind, &what),
+            Knock::Gone | Knock::Announced(_) | Knock::Rejected(_) => self.lost(at),
+            Knock::Refuse(kind, what) => {
+                self.desk.complain(at, kind, &what);
+                self.astray(at, "it has come to the wrong door");
+            }
         }
-        self.lost(at);
         false
     }
 
@@ -245,6 +250,7 @@ impl Reactor {
                     pieces, {STRANGERS_BYTES_MAX} bytes by now: more are not taken ({more} were closed since this \
                     was said last).");
             });
+            self.core.given_up(self.now(), LinkId(at), &mut self.desk);
             self.lost(at);
         }
     }
@@ -273,17 +279,19 @@ impl Reactor {
             if is_stranger && bytes[used] != CONNECT && !self.desk.logins.is_authenticating(link) {
                 // Told at once: HTTP and TLS look like the beginning of a long packet, which would be waited for.
                 self.complain_of(at, &bytes[used..], "its first packet is not CONNECT");
-                self.lost(at);
+                self.desk.not_connect(at, bytes[used]);
+                self.astray(at, "its first packet is not CONNECT");
                 return bytes.len();
             }
             let limit = if is_stranger { stranger_limit } else { self.packet_bytes_max };
             let version = connection.version;
-            let mut last_bytes = 0;
+            let (mut last_bytes, mut came) = (0, None);
             let decoded = match next_frame(&bytes[used..], limit) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     used += frame.len;
                     last_bytes = frame.len;
+                    came = Some(frame);
                     Packet::decode(version, frame)
                 }
                 Err(fault) => Err(fault),
@@ -295,11 +303,25 @@ impl Reactor {
                         connection.version = connect.version;
                         self.desk.connect_bytes = last_bytes;
                     }
+                    self.log_received(link, &packet);
                     self.core.handle(now, link, packet, &mut self.desk);
+                    if let Some(packets) = &mut self.desk.packets {
+                        packets.settle();
+                    }
                 }
                 Err(fault) => {
+                    if let Some(packets) = &mut self.desk.packets
+                        && let Some(connection) = self.desk.connections.get(at as usize)
+                    {
+                        packets.received_wrong(
+                            link,
+                            &connection.peer,
+                            came.and_then(|frame: Frame<'_>| frame.packet_type()),
+                        );
+                    }
                     if is_stranger {
                         self.complain_of(at, bytes, &fault.to_string());
+                        self.desk.wrong_protocol(at, fault, came);
                     }
                     self.core.broken(now, link, fault, &mut self.desk);
                     return bytes.len();
@@ -316,6 +338,20 @@ impl Reactor {
             }
         }
         used
+    }
+
+    /// A line for a packet that came, where it is wanted.
+    #[inline]
+    fn log_received(&mut self, link: LinkId, packet: &Packet<'_>) {
+        let Some(packets) = &mut self.desk.packets else { return };
+        let Some(connection) = self.desk.connections.get(link.0 as usize) else { return };
+        let topic = match packet {
+            Packet::Publish(publish) if publish.topic.is_none() => {
+                publish.properties.topic_alias().and_then(|alias| self.core.aliased(link, alias))
+            }
+            _ => None,
+        };
+        packets.received(link, &connection.peer, packet, topic.map(|topic| topic.as_str()));
     }
 
     fn stranger_limit(&self) -> u32 {
@@ -342,6 +378,12 @@ impl Reactor {
         let now = self.now();
         self.core.closed(now, LinkId(at), &mut self.desk);
         self.desk.close(LinkId(at));
+    }
+
+    /// It has come to the wrong door.
+    pub(crate) fn astray(&mut self, at: u32, what: &'static str) {
+        self.core.astray(self.now(), LinkId(at), what, &mut self.desk);
+        self.lost(at);
     }
 
     /// The connection can no longer be used.

@@ -5,6 +5,7 @@
 
 mod appliance;
 mod arriving;
+mod complaints;
 mod connection;
 mod desk;
 mod door;
@@ -21,6 +22,7 @@ mod listener;
 mod login;
 mod login_queue;
 mod out_queue;
+mod packet_log;
 mod peer;
 pub mod proxy_header;
 mod reactor;

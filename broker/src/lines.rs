@@ -5,10 +5,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use broker_core::{DropCause, End, Event, Refusal};
+use broker_core::{ClientFault, DropCause, End, Event, Refusal};
+use mqtt::{DecodeFault, ReasonCode};
 
 use crate::lag::Dropped;
 use crate::peer::Peer;
+use crate::refusals::Wish;
+
+/// What the core calls it.
+const A_SECOND_CONNECT: &str = "a second CONNECT";
 
 pub(crate) fn new_connection(peer: &Peer, port: u16) {
     tracing::info!(target: "notice", "New connection from {peer} on port {port}.");
@@ -37,22 +42,25 @@ pub(crate) fn event(event: &Event<'_>, peer: &Peer) {
                     "Client {client_id} [{peer}] disconnected.");
         }
         Event::Disconnected { client_id, why, .. } => {
+            tell_fault(*why, client_id);
+            let why = in_short(*why);
             tracing::info!(target: "notice", { fact.client_id = %client_id, fact.address = %peer },
                     "Client {client_id} [{peer}] disconnected: {why}.");
         }
+        Event::Left { why, .. } => {
+            let (host, why) = (peer.host(), in_short(*why));
+            tracing::info!(target: "notice", { fact.address = %peer }, "Client {host} [{peer}] disconnected: {why}.");
+        }
         Event::TakenOver { client_id } => {
-            tracing::info!(target: "notice", "Client {client_id} already connected, closing old connection.");
+            tracing::error!(target: "error", "Client {client_id} already connected, closing old connection.");
         }
         Event::Refused { client_id, why, .. } => {
-            let words = match why {
-                Refusal::Anonymous | Refusal::Password | Refusal::Identity | Refusal::NoUsername => "not authorised",
-                _ => "refused",
-            };
+            let words = refused_in_short(*why);
+            let host = peer.host().to_string();
+            let name = if client_id.is_empty() { &*host } else { client_id };
             tracing::info!(target: "notice", { fact.client_id = %client_id, fact.address = %peer, fact.why = %why },
-                    "Client {client_id} [{peer}] disconnected: {words}.");
+                    "Client {name} [{peer}] disconnected: {words}.");
         }
-        Event::PublishDenied { client_id, topic, qos, payload_bytes, .. } => tracing::debug!(target: "debug",
-            "Denied PUBLISH from {client_id} (q{}, '{topic}', ... ({payload_bytes} bytes))", qos.as_u8()),
         Event::Subscribed { client_id, qos, filter } => tracing::debug!(target: "subscribe",
             "{client_id} {} {filter}", qos.as_u8()),
         Event::Unsubscribed { client_id, filter } => tracing::debug!(target: "unsubscribe", "{client_id} {filter}"),
@@ -60,8 +68,13 @@ pub(crate) fn event(event: &Event<'_>, peer: &Peer) {
             "Denied SUBSCRIBE from {client_id} to '{filter}'"),
         Event::QueueFull { client_id } => tracing::info!(target: "notice",
             "Outgoing messages are being dropped for client {client_id}."),
-        // Said by the desk, which does not say them for every message.
-        Event::RetainedFull { .. } | Event::SubscriptionsFull { .. } | Event::Dropped { .. } => {}
+        // Said by the desk, which does not say them for every message, or by the `packet_log`.
+        Event::RetainedFull { .. }
+        | Event::SubscriptionsFull { .. }
+        | Event::Dropped { .. }
+        | Event::PublishDenied { .. }
+        | Event::PublishTooLarge { .. }
+        | Event::ReadDenied { .. } => {}
         Event::Command { client_id, username, command } => tracing::info!(target: "information",
             "Broker: {client_id}/{} | {command}", username.unwrap_or("(null)")),
         Event::SessionExpired { client_id } => tracing::info!(target: "notice",
@@ -69,10 +82,91 @@ pub(crate) fn event(event: &Event<'_>, peer: &Peer) {
     }
 }
 
+/// mosquitto's words for how a connection ended, which scripts look for.
+fn in_short(why: End) -> String {
+    let End::Fault(fault) = why else { return why.to_string() };
+    let short = match fault {
+        ClientFault::Packet(DecodeFault::PacketTooLarge) => "oversize packet",
+        ClientFault::QoSNotSupported | ClientFault::RetainNotSupported => "QoS too high or retain not supported",
+        // To mosquitto a topic name with a wildcard is a packet of the right form.
+        ClientFault::Packet(DecodeFault::InvalidTopicName) | ClientFault::Unexpected(_) => "protocol error",
+        ClientFault::Packet(fault) if fault.reason_code() == ReasonCode::MalformedPacket => "malformed packet",
+        ClientFault::Packet(_) => "protocol error",
+        fault => return fault.to_string(),
+    };
+    short.to_owned()
+}
+
+/// Where those are the same for much: what it was. (Of a stranger that is told once a minute, with what to do about it.)
+fn tell_fault(why: End, who: &str) {
+    let End::Fault(fault) = why else { return };
+    match fault {
+        ClientFault::Packet(DecodeFault::InvalidQoS) => {
+            tracing::info!(target: "information", "Invalid QoS in PUBLISH from {who}, disconnecting.");
+        }
+        ClientFault::QoSNotSupported => {
+            tracing::info!(target: "information", "Too high QoS in PUBLISH from {who}, disconnecting.");
+        }
+        ClientFault::Unexpected(A_SECOND_CONNECT) => {
+            tracing::info!(target: "notice", "Bad client {who} sending multiple CONNECT messages.");
+        }
+        ClientFault::RetainNotSupported => {
+            tracing::info!(target: "information", "RETAIN in PUBLISH from {who}, which is not available, disconnecting.");
+        }
+        ClientFault::Packet(fault) if fault != DecodeFault::PacketTooLarge => {
+            tracing::info!(target: "information", "Wrong packet from {who}: {fault}.");
+        }
+        ClientFault::Unexpected(what) => tracing::info!(target: "information", "Wrong packet from {who}: {what}."),
+        _ => {}
+    }
+}
+
+/// The same for who is not let in; what it was is told the operator once a minute.
+const fn refused_in_short(why: Refusal) -> &'static str {
+    match why {
+        Refusal::Anonymous | Refusal::Password | Refusal::Identity | Refusal::NoUsername | Refusal::Prefix => {
+            "not authorised"
+        }
+        Refusal::WillQoS | Refusal::WillRetain => "QoS too high or retain not supported",
+        Refusal::WillSize => "oversize payload",
+        Refusal::Version | Refusal::ClientId | Refusal::KeepAlive | Refusal::Exchange(_) => "protocol error",
+        _ => "refused",
+    }
+}
+
+/// The CONNECT of a stranger is of another protocol, or of a version that is not known; `body` is what follows its length.
+pub(crate) fn wrong_protocol(peer: &Peer, body: &[u8]) {
+    let Some((name, rest)) = body.split_first_chunk::<2>().and_then(|(length, rest)| {
+        let length = usize::from(u16::from_be_bytes(*length));
+        rest.split_at_checked(length).filter(|_| length <= PROTOCOL_NAME_SHOWN_BYTES)
+    }) else {
+        return;
+    };
+    let host = peer.host();
+    if let (b"MQTT" | b"MQIsdp", Some(level)) = (name, rest.first()) {
+        tracing::info!(target: "information", "Invalid protocol version {level} in CONNECT from {host}.");
+    } else {
+        let name = String::from_utf8_lossy(name);
+        tracing::info!(target: "information", "Invalid protocol \"{name}\" in CONNECT from {host}.");
+    }
+}
+
+/// A longer name of a protocol is none that anybody would want to read.
+const PROTOCOL_NAME_SHOWN_BYTES: usize = 32;
+
+/// A stranger begins with something else than CONNECT.
+pub(crate) fn not_connect(peer: &Peer, first_byte: u8) {
+    tracing::info!(target: "information", "Protocol error from {peer}: First packet not CONNECT ({first_byte:02X}).");
+}
+
 /// The rules refuse a client a topic: which line of them, once in a while.
-pub(crate) fn refused(client: acl::Client<'_>, topic: &str, rules: &acl::Acl, file: Option<&Path>) {
+pub(crate) fn refused(wish: Wish, client: acl::Client<'_>, topic: &str, rules: &acl::Acl, file: Option<&Path>) {
     let Ok(name) = mqtt::TopicName::new(topic) else { return };
-    let found = rules.explain(client, acl::Asked::Write(name));
+    let (asked, what) = match wish {
+        Wish::Publish => (acl::Asked::Write(name), "publish to"),
+        Wish::Read => (acl::Asked::Read(name), "read"),
+    };
+    let found = rules.explain(client, asked);
     let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
     let why = if found.is_allowed {
         "it is a command to the broker, which takes none there".to_owned()
@@ -81,7 +175,7 @@ pub(crate) fn refused(client: acl::Client<'_>, topic: &str, rules: &acl::Acl, fi
     };
     let who = client.username.map_or_else(String::new, |name| format!(" (user '{name}')"));
     tracing::info!(target: "notice", { fact.client_id = %client.client_id, fact.topic = %topic },
-        "Client {}{who} may not publish to '{topic}': {why}.", client.client_id);
+        "Client {}{who} may not {what} '{topic}': {why}.", client.client_id);
 }
 
 /// Retained messages take all the memory that they may.

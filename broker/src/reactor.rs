@@ -18,6 +18,7 @@ use crate::handshakes::Handshakes;
 use crate::http_api;
 use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
+use crate::packet_log::{self, PacketLog};
 use crate::peer::Peer;
 use crate::transport::{Progress, Transport};
 use crate::turn::Turn;
@@ -95,6 +96,7 @@ impl Reactor {
                 result => result?,
             }
             self.desk.now = Instant::now();
+            self.watch_debug();
             // Those that have more to say than two reads take have their next turn when all others had theirs.
             let again = std::mem::take(&mut self.again);
             for event in &events {
@@ -123,6 +125,17 @@ impl Reactor {
                 return self.workers.stop();
             }
         }
+    }
+
+    /// Whether a line is wanted for each packet may change while we run: it is asked once a turn, not for each.
+    fn watch_debug(&mut self) {
+        if packet_log::is_wanted() == self.desk.packets.is_some() {
+            return;
+        }
+        self.desk.packets = match self.desk.packets {
+            Some(_) => None,
+            None => Some(Box::new(PacketLog::with(self.core.clients()))),
+        };
     }
 
     /// Tells who wants to know that the loop goes round.
@@ -412,6 +425,9 @@ impl Reactor {
         self.desk.lags.leaves(&mut connection);
         self.desk.logins.left(LinkId(at));
         self.desk.names.remove(&at);
+        if let Some(packets) = &mut self.desk.packets {
+            packets.forget(LinkId(at));
+        }
         if connection.peer.is_outside() {
             self.connected[usize::from(connection.listener)] -= 1;
         }

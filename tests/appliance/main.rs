@@ -21,6 +21,7 @@ mod foreign;
 mod gateway_dialect_c;
 mod gateway_in_place;
 mod identities;
+mod log_lines;
 mod logs;
 mod mount_point;
 mod operations;

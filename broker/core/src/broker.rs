@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use acl::Acl;
-use mqtt::{DecodeFault, Disconnect, Packet, ProtocolVersion, ReasonCode};
+use mqtt::{DecodeFault, Disconnect, Packet, ProtocolVersion, ReasonCode, TopicName, TopicNameBuf};
 use slab::Slab;
 
 use crate::frames::Frames;
@@ -206,6 +206,16 @@ impl Broker {
         self.end(now, link, End::Closed, out);
     }
 
+    /// What came from `link` shows that it has come to the wrong door. The core forgets the link.
+    pub fn astray(&mut self, now: Instant, link: LinkId, what: &'static str, out: &mut impl Outbox) {
+        self.end(now, link, End::Fault(ClientFault::Unexpected(what)), out);
+    }
+
+    /// The edge has to do without `link`, to have room for others. The core forgets the link.
+    pub fn given_up(&mut self, now: Instant, link: LinkId, out: &mut impl Outbox) {
+        self.end(now, link, End::GivenUp, out);
+    }
+
     /// The socket of `link` takes nothing of what waits for it, and its time is over: the edge closes it. Nothing more is
     /// said to it, for it would not be read. The core forgets the link.
     pub fn stalled(&mut self, now: Instant, link: LinkId, out: &mut impl Outbox) {
@@ -306,6 +316,12 @@ impl Broker {
     /// What was counted.
     pub const fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// The topic that a client has given an alias; `None`: it has given it none.
+    pub fn aliased(&self, link: LinkId, alias: u16) -> Option<TopicName<'_>> {
+        let aliases = self.links.get(link.0 as usize)?.as_ref()?.aliases.as_deref()?;
+        aliases.get(usize::from(alias).checked_sub(1)?)?.as_ref().map(TopicNameBuf::as_name)
     }
 
     /// Sessions, connected or away.
@@ -433,7 +449,9 @@ impl Broker {
     pub(crate) fn end(&mut self, now: Instant, link: LinkId, why: End, out: &mut impl Outbox) {
         let Some(ended) = self.links.get_mut(link.0 as usize).and_then(Option::take) else { return };
         self.timers.unset(ended.silence_at, Due::Silence(link));
-        let LinkState::Client(key) = ended.state else { return };
+        let LinkState::Client(key) = ended.state else {
+            return out.tell(Event::Left { link, why });
+        };
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         session.on = None;
         session.aliases = None;

@@ -372,6 +372,7 @@ impl Broker {
             clean: login.clean,
             keep_alive_s: login.keep_alive_s,
             username: login.username.as_deref(),
+            will: self.sessions[key as usize].will.as_deref().map(|will| (&*will.message, will.retain)),
         });
         // 3.1 has no such flag.
         ack.session_present = session_present && version != ProtocolVersion::V31;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acl::PublishGrant;
+use acl::{Acl, PublishGrant};
 use mqtt::TopicName;
 
 use crate::courier::{Courier, done};
 use crate::message::{Item, Message};
 use crate::mount::sees;
 use crate::routes::{Audience, SharedRoute};
-use crate::session::InFlight;
+use crate::session::{InFlight, Session};
 use crate::subscriptions::{Found, Subscriber};
 use crate::timers::Due;
 use crate::wanted::Wanted;
@@ -46,7 +46,7 @@ impl Broker {
         if retain && self.settings.retain_available {
             reach.kept |= self.retain(item, from, &mut message, out);
         }
-        let audience = self.audience(place);
+        let audience = self.audience(place, out);
         self.work += (audience.each.len() + audience.groups.len()) as u64 * (1 + item.payload.len() as u64 / 1024);
         self.frames.begin();
         reach.wanted = !audience.each.is_empty() || !audience.groups.is_empty();
@@ -73,20 +73,21 @@ impl Broker {
         reach
     }
 
-    /// Who gets the messages of the topic at `place`.
-    pub(crate) fn audience(&mut self, place: usize) -> Arc<Audience> {
+    /// Who gets the messages of the topic at `place`. Where that is found out anew, who wants them and may not have them is
+    /// told of; what is remembered costs nothing.
+    pub(crate) fn audience(&mut self, place: usize, out: &mut impl Outbox) -> Arc<Audience> {
         let Self { routes, subscriptions, sessions, links, acl, settings, work, .. } = self;
         routes.audience(place, |topic| {
-            let may = |subscriber: &Subscriber| {
+            let mut may = |subscriber: &Subscriber| {
                 let session = &sessions[subscriber.session as usize];
-                sees(settings, links, session, topic) && acl.may_receive(session.as_client(), topic).is_some()
+                sees(settings, links, session, topic) && may_receive(acl, session, topic, out)
             };
             let (mut each, mut groups) = (Vec::new(), Vec::new());
             subscriptions.matches(topic, &mut |found| match found {
                 Found::One(subscriber) if may(&subscriber) => each.push(subscriber),
                 Found::One(_) => {}
                 Found::Group(group) => {
-                    let members = subscriptions.shares.members(group).iter().copied().filter(may).collect();
+                    let members = subscriptions.shares.members(group).iter().copied().filter(&mut may).collect();
                     groups.push(SharedRoute { group, members });
                 }
             });
@@ -214,9 +215,25 @@ impl Broker {
             }
         }
         for queued in outgoing.take_waiting(|queued| acl.may_receive(client, queued.message.topic()).is_none()) {
+            tell_denied(acl, client, queued.message.topic(), out);
             stats.dropped(DropCause::Rules);
             done(session, &queued, out);
         }
         session.outgoing = Some(outgoing);
     }
+}
+
+/// Whether the rules let a session be sent messages of `topic`; if not, it is told of.
+fn may_receive(acl: &Acl, session: &Session, topic: TopicName<'_>, out: &mut impl Outbox) -> bool {
+    let may = acl.may_receive(session.as_client(), topic).is_some();
+    if !may {
+        tell_denied(acl, session.as_client(), topic, out);
+    }
+    may
+}
+
+#[cold]
+pub(crate) fn tell_denied(acl: &Acl, client: acl::Client<'_>, topic: TopicName<'_>, out: &mut impl Outbox) {
+    let acl::Client { client_id, username } = client;
+    out.tell(Event::ReadDenied { client_id, username, acl, topic: topic.as_str() });
 }

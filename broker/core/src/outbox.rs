@@ -4,7 +4,7 @@ use std::fmt;
 
 use mqtt::{DecodeFault, ProtocolVersion, QoS};
 
-use crate::{AuthStep, DropCause, StoreOp};
+use crate::{AuthStep, DropCause, Message, StoreOp};
 
 /// One connection, numbered by the edge. The edge may use a number again once the core was told
 /// [`crate::Broker::closed`] or has said [`Outbox::close`].
@@ -125,6 +125,8 @@ pub enum Event<'a> {
         keep_alive_s: u16,
         /// User Name.
         username: Option<&'a str>,
+        /// Its will, and whether that is to be retained.
+        will: Option<(&'a Message, bool)>,
     },
     /// A client was not let in.
     Refused {
@@ -148,6 +150,13 @@ pub enum Event<'a> {
         /// Why.
         why: End,
     },
+    /// A connection is over that was neither let in nor refused.
+    Left {
+        /// Its link.
+        link: LinkId,
+        /// Why.
+        why: End,
+    },
     /// The same Client Identifier came in again; the older connection goes.
     TakenOver {
         /// Whose.
@@ -167,6 +176,23 @@ pub enum Event<'a> {
         qos: QoS,
         /// Its size.
         payload_bytes: usize,
+    },
+    /// The payload of a message is above `message_size_limit`: it goes to nobody.
+    PublishTooLarge {
+        /// Who sent it.
+        client_id: &'a str,
+    },
+    /// The rules do not let a client be sent a message. Told when it is found out who gets the messages of a topic, which
+    /// is remembered, and for retained messages; so not for each message.
+    ReadDenied {
+        /// Who.
+        client_id: &'a str,
+        /// Its user name.
+        username: Option<&'a str>,
+        /// The rules, for who wants to know which line decided.
+        acl: &'a acl::Acl,
+        /// Of which topic.
+        topic: &'a str,
     },
     /// The rules do not let a client subscribe.
     SubscribeDenied {
@@ -317,6 +343,9 @@ pub enum End {
     /// Its socket took nothing of what waited for it for too long.
     #[error("it reads nothing")]
     Stalled,
+    /// Others need its place.
+    #[error("too many connections that have not logged in")]
+    GivenUp,
     /// The broker stops.
     #[error("broker shutting down")]
     Shutdown,

@@ -126,6 +126,7 @@ impl Broker {
         let limit = self.settings.message_size_limit;
         if limit > 0 && publish.payload.len() > limit as usize {
             self.stats.dropped(DropCause::Refused);
+            out.tell(Event::PublishTooLarge { client_id: &self.sessions[key as usize].client_id });
             return Ok(Err(ReasonCode::ImplementationSpecificError));
         }
         if publish.retain && !publish.payload.is_empty() && self.is_retained_full(topic, publish.payload.len(), out) {
@@ -141,7 +142,7 @@ impl Broker {
             self.stats.dropped(DropCause::Refused);
             return self.has_no_room(link, publish.qos, ClientFault::MemoryFull);
         }
-        if self.store_is_full && self.would_be_kept(key, publish, place) {
+        if self.store_is_full && self.would_be_kept(key, publish, place, out) {
             self.stats.dropped(DropCause::Refused);
             return self.has_no_room(link, publish.qos, ClientFault::StoreFull);
         }
@@ -164,7 +165,7 @@ impl Broker {
 
     /// Whether the store would be given something for a message: asked only while it has no room.
     #[cold]
-    fn would_be_kept(&mut self, key: u32, publish: &Publish<'_>, place: usize) -> bool {
+    fn would_be_kept(&mut self, key: u32, publish: &Publish<'_>, place: usize, out: &mut impl Outbox) -> bool {
         if publish.retain {
             // One that takes a retained message away makes room.
             return !publish.payload.is_empty();
@@ -172,7 +173,7 @@ impl Broker {
         if publish.qos == QoS::ExactlyOnce && self.sessions[key as usize].expiry.is_durable() {
             return true;
         }
-        let audience = self.audience(place);
+        let audience = self.audience(place, out);
         let keeps = |to: &Subscriber| {
             let session = &self.sessions[to.session as usize];
             let qos = if self.settings.upgrade_outgoing_qos { to.options.qos } else { to.options.qos.min(publish.qos) };

@@ -7,6 +7,7 @@ use mqtt::{
     SubscriptionOptions, TopicFilter, UnsubAck, Unsubscribe,
 };
 
+use crate::deliver::tell_denied;
 use crate::limits::tree_bytes;
 use crate::mount::whole_filter;
 use crate::publish::is_too_deep;
@@ -148,7 +149,7 @@ impl Broker {
             RetainHandling::DoNotSend => false,
         };
         if wants_retained {
-            self.queue_retained(now, key, filter, options, identifier);
+            self.queue_retained(now, key, filter, options, identifier, out);
         }
         let granted = match options.qos {
             mqtt::QoS::AtMostOnce => ReasonCode::Success,
@@ -166,6 +167,7 @@ impl Broker {
         filter: TopicFilter<'_>,
         options: SubscriptionOptions,
         identifier: u32,
+        out: &mut impl Outbox,
     ) {
         let Self { sessions, retained, acl, stats, settings, work, .. } = self;
         let session = &mut sessions[key as usize];
@@ -175,6 +177,7 @@ impl Broker {
         retained.matches(filter, now, &mut |RetainedMessage { message, publisher }| {
             *work += 1;
             if acl.may_receive(client, message.topic()).is_none() {
+                tell_denied(acl, client, message.topic(), out);
                 return;
             }
             if settings.check_retain_source && publisher.as_ref().is_some_and(|by| !by.may_still(acl, message.topic()))

@@ -1,6 +1,8 @@
 //! The turn of the broker's thread, where it deals with workers: what they read is handled as if it had been read here, and
 //! what would be written here is handed over.
 
+use broker_core::LinkId;
+
 use super::Workers;
 use super::mailbox::{News, What};
 use crate::READ_BYTES;
@@ -67,7 +69,7 @@ impl Reactor {
             What::Announced(origin) => self.desk.announced(at, *origin),
             What::Rejected(line) => {
                 self.desk.reject(at, &line);
-                self.lost(at);
+                self.astray(at, "a proxy's header that cannot be used");
             }
             What::Named(name) => _ = self.desk.names.insert(at, name),
             What::Bytes(_) => self.arrived(at, bytes),
@@ -80,13 +82,14 @@ impl Reactor {
             What::Failed(complaint) => {
                 if self.desk.connections.get(at as usize).is_some_and(|connection| connection.stage != Stage::Client) {
                     self.desk.complain(at, complaint.0, &complaint.1);
+                    self.core.astray(self.now(), LinkId(at), "it does not get through the door", &mut self.desk);
                 }
                 self.has_ended(at);
             }
             What::Lost => self.lost(at),
             What::Refused(complaint) => {
                 self.desk.complain(at, complaint.0, &complaint.1);
-                self.lost(at);
+                self.astray(at, "it has come to the wrong door");
             }
         }
     }

@@ -289,6 +289,8 @@ fn where_the_log_goes() {
         ("log_dest file /var/log/a b.log", (false, false, Some("/var/log/a b.log"))),
         ("log_dest stdout\nlog_dest none", (false, false, None)),
         ("log_dest none\nlog_dest stderr", (true, false, None)),
+        ("log_dest dlt", (true, false, None)),
+        ("log_dest dlt\nlog_dest stdout", (false, true, None)),
     ];
     for (text, wanted) in rows {
         let log = read(text).expect(text).log;

@@ -24,7 +24,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         ),
         default: "error, warning, notice and information",
         repeatable: true,
-        means: "What is logged.",
+        means: "What is logged. debug is a line for each packet. Nothing is of the kinds internal and websockets, which are mosquitto's libraries'.",
         carry: Carry::Own(log_type),
         ..PLAIN
     },
@@ -68,7 +68,8 @@ fn log_dest(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), F
     let at = draft.place();
     let overriding = draft.overriding;
     let log = &mut draft.global.log_dest;
-    log.given = true;
+    // Where nothing is sent does not count: the log goes on to stderr if there is no other.
+    log.given |= word != "dlt";
     match word {
         "stderr" => log.stderr = true,
         "stdout" => log.stdout = true,
@@ -87,8 +88,7 @@ fn log_dest(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), F
         "journal" => log.journal = true,
         "json" => log.json = true,
         "dlt" => {
-            let message =
-                "Warning: nightjar knows no DLT (automotive logging): nothing is sent there. Use syslog or journal.";
+            let message = "Warning: nightjar knows no DLT (automotive logging): nothing is sent there. Use syslog or journal; without another log_dest the log goes to stderr.";
             draft.warn(Level::Warning, message);
         }
         other => return Err(values::invalid(option.name, other, &option.takes.to_string())),
