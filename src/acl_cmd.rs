@@ -1,11 +1,11 @@
 //! `nightjar acl explain`: which line of which file decides what a client may do. Reads files, changes nothing.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use acl::{Acl, Asked, Because, Client, Explanation};
-use broker_conf::{Overrides, Settings};
+use broker_conf::{Listener, Overrides, Settings};
 use clap::{Args, Subcommand, ValueEnum};
 use mqtt::{TopicFilter, TopicName};
 
@@ -61,6 +61,10 @@ struct ExplainArgs {
     /// What it wants to do there
     #[arg(short, long, value_enum)]
     access: AccessArg,
+    /// The listener that it comes in by: a port, the path of a unix socket, or FILE:LINE of the line that begins it; needed
+    /// where listeners have different files
+    #[arg(short, long, value_name = "WHICH")]
+    listener: Option<String>,
     /// mosquitto.conf
     #[arg(short, long = "config-file", value_name = "FILE")]
     config: PathBuf,
@@ -90,7 +94,7 @@ pub(crate) fn main(args: &AclArgs) -> ExitCode {
 fn explain(args: &ExplainArgs) -> Result<(String, bool), String> {
     let settings = broker_conf::parse(Some(&args.config), &mut OnDisk, &Overrides::default())
         .map_err(|error| error.to_string())?;
-    let (acl, file) = rules_of(&settings)?;
+    let (acl, file) = rules_of(&settings, args.listener.as_deref())?;
     let not_a =
         |what: &str, why: &dyn Display| format!("Error: --topic {}: this is no topic {what}: {why}.", args.topic);
     let name = || TopicName::new(&args.topic).map_err(|why| not_a("name", &why));
@@ -104,11 +108,56 @@ fn explain(args: &ExplainArgs) -> Result<(String, bool), String> {
     Ok((told(found, file.as_deref()), found.is_allowed))
 }
 
-/// The rules that all listeners have, and the file that they are in.
-fn rules_of(settings: &Settings) -> Result<(Acl, Option<PathBuf>), String> {
-    let file = settings.listeners.iter().find_map(|listener| listener.acl_file.as_ref());
+/// The rules of the listener that is meant, and the file that they are in.
+fn rules_of(settings: &Settings, wanted: Option<&str>) -> Result<(Acl, Option<PathBuf>), String> {
+    let file = meant(settings, wanted)?.acl_file.as_ref();
     let acl = setup::acl_of(file).map_err(|error| error.0)?;
     Ok((acl, file.map(|file| file.value.clone())))
+}
+
+/// The listener that `wanted` says, or any of those that could be meant if all have the same file.
+fn meant<'a>(settings: &'a Settings, wanted: Option<&str>) -> Result<&'a Listener, String> {
+    // Most often nobody means a listener for HTTP: there paths are asked for, as if they were topics.
+    let (of_mqtt, of_http) = (settings.listeners.iter(), settings.http_listeners.iter());
+    let found: Vec<_> = match wanted {
+        None => of_mqtt.clone().collect(),
+        Some(wanted) => of_mqtt.clone().chain(of_http.clone()).filter(|listener| is_called(listener, wanted)).collect(),
+    };
+    let file = |listener: &Listener| listener.acl_file.as_ref().map(|file| file.value.clone());
+    let (why, choice) = match (found.first(), wanted) {
+        (Some(first), _) if found.iter().all(|other| file(other) == file(first)) => return Ok(first),
+        (Some(_), _) => {
+            ("the listeners have different ACL files: say with --listener which of them is meant".to_owned(), found)
+        }
+        (None, wanted) => {
+            let wanted = wanted.unwrap_or_default();
+            (format!("--listener {wanted}: there is no such listener; there are"), of_mqtt.chain(of_http).collect())
+        }
+    };
+    let mut text = format!("Error: {why}:");
+    for listener in &choice {
+        let at = listener.at.as_ref().map_or_else(String::new, |at| format!(" ({at})"));
+        let is_clear = choice.iter().filter(|other| port_or_path(other) == port_or_path(listener)).count() == 1;
+        let name = match &listener.at {
+            Some(at) if !is_clear => at.to_string(),
+            _ => port_or_path(listener),
+        };
+        let file =
+            file(listener).map_or_else(|| "no acl_file".to_owned(), |file| format!("acl_file {}", file.display()));
+        let _ = write!(text, "\n  --listener {name}: {file}{at}");
+    }
+    Err(text)
+}
+
+/// Whether the operator may mean it: its port, the path of its unix socket, or the line that it begins with; the folder of
+/// the line's file may be left out.
+fn is_called(listener: &Listener, wanted: &str) -> bool {
+    let line = listener.at.as_ref().map(ToString::to_string).unwrap_or_default();
+    port_or_path(listener) == wanted || line == wanted || line.ends_with(&format!("/{wanted}"))
+}
+
+fn port_or_path(listener: &Listener) -> String {
+    listener.unix.as_ref().map_or_else(|| listener.port.to_string(), |path| path.display().to_string())
 }
 
 fn told(found: Explanation, file: Option<&Path>) -> String {

@@ -4,6 +4,7 @@
 mod http;
 mod protection;
 mod reload;
+mod rules;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +12,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use acl::{Acl, LineFault, PasswordFile};
+use acl::LineFault;
 use broker::{Appliance, Autosave, Durability, Keeping, ListenerConfig};
 use broker_conf::{Listener, Located, Protocol, Settings};
 use broker_core::{ListenerInfo, ListenerSettings, VersionSet};
@@ -23,6 +24,8 @@ pub(crate) use http::in_force as http_in_force;
 use protection::{key_log, protection};
 pub(crate) use protection::{of_listener, server_files};
 pub(crate) use reload::{Slots, protections, reloaded};
+pub(crate) use rules::acl_of;
+use rules::{Files, Rules, rules};
 
 /// Bytes of a password, ACL or PSK file: a million users fit.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -40,7 +43,9 @@ pub(crate) struct SetupError(pub String);
 /// Everything that is wrong, not only the first.
 pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Result<Appliance, Vec<SetupError>> {
     let mut errors = Vec::new();
-    let rules = rules(&settings.listeners, &mut errors, warnings);
+    let mut files = Files::default();
+    let Rules { rules, acl_files, passwords } =
+        rules(settings.listeners.iter().map(Some), &mut files, &mut errors, warnings);
     let key_log = key_log(settings, warnings);
     let mut listeners = Vec::new();
     for listener in &settings.listeners {
@@ -56,7 +61,7 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
             protection,
         });
     }
-    let http_api = http::api(settings, key_log.as_ref(), &mut errors, warnings);
+    let http_api = http::api(settings, &mut files, key_log.as_ref(), &mut errors, warnings);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -64,9 +69,9 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
         listeners,
         http_api,
         settings: core_settings(settings),
-        acl: rules.acl,
-        acl_file: acl_file(settings),
-        passwords: rules.passwords,
+        rules,
+        acl_files,
+        passwords,
         connection_messages: settings.log.connection_messages,
         connections_max: settings.global_max_connections,
         strangers_max: broker::STRANGERS_MAX,
@@ -116,55 +121,8 @@ pub(crate) fn keeping(settings: &Settings, durability: Durability, warnings: &mu
 /// mosquitto's.
 const AUTOSAVE_DEFAULT: u32 = 1800;
 
-struct Rules {
-    acl: Acl,
-    passwords: Option<PasswordFile>,
-}
-
 fn path_of(file: Option<&Located<PathBuf>>) -> Option<PathBuf> {
     file.map(|file| file.value.clone())
-}
-
-/// The files of these listeners, which have the same.
-fn rules(listeners: &[Listener], errors: &mut Vec<SetupError>, warnings: &mut Vec<String>) -> Rules {
-    let first = listeners.first();
-    let differ = listeners.iter().any(|listener| {
-        let files = |of: &Listener| (path_of(of.acl_file.as_ref()), path_of(of.password_file.as_ref()));
-        first.is_some_and(|first| files(first) != files(listener))
-    });
-    if differ {
-        // With the first listener's files for all, the wrong people would come in.
-        errors.push(SetupError(
-            "Error: per_listener_settings with a different acl_file or password_file for each listener is not carried \
-             out yet: give all listeners the same files, or run an appliance for each."
-                .to_owned(),
-        ));
-    }
-    let acl_file = first.and_then(|listener| listener.acl_file.as_ref());
-    let password_file = first.and_then(|listener| listener.password_file.as_ref());
-    let acl = acl_of(acl_file);
-    if let (Ok(acl), Some(file)) = (&acl, acl_file) {
-        warnings.extend(acl.warnings().iter().map(|warning| format!("{}, {warning}", file.value.display())));
-    }
-    let passwords = password_file.map(|file| parsed(file, "password_file", PasswordFile::parse)).transpose();
-    let acl = acl.unwrap_or_else(|error| {
-        errors.push(error);
-        Acl::open() // never used: there are errors
-    });
-    let passwords = passwords.unwrap_or_else(|error| {
-        errors.push(error);
-        None
-    });
-    Rules { acl, passwords }
-}
-
-/// The rules of an ACL file; without one everything is allowed.
-pub(crate) fn acl_of(file: Option<&Located<PathBuf>>) -> Result<Acl, SetupError> {
-    file.map_or_else(|| Ok(Acl::open()), |file| parsed(file, "acl_file", Acl::parse))
-}
-
-fn acl_file(settings: &Settings) -> Option<PathBuf> {
-    path_of(settings.listeners.first().and_then(|listener| listener.acl_file.as_ref()))
 }
 
 fn parsed<T>(

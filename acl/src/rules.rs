@@ -115,6 +115,11 @@ impl Acl {
         Self { rules: None }
     }
 
+    /// Nothing is allowed to anybody, as by a file without rules.
+    pub fn nothing() -> Self {
+        Self { rules: Some(Rules::default()) }
+    }
+
     /// Reads an ACL file.
     ///
     /// A file without rules is one that allows nothing.

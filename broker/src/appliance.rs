@@ -12,8 +12,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use acl::{Acl, PasswordFile};
-use broker_core::{Broker, Settings, Stats};
+use acl::PasswordFile;
+use broker_core::{Broker, RuleSets, Settings, Stats};
 use broker_store::Store;
 use mio::{Poll, Waker};
 use slab::Slab;
@@ -42,12 +42,12 @@ pub struct Appliance {
     pub listeners: Vec<ListenerConfig>,
     /// Limits and choices.
     pub settings: Settings,
-    /// Who may do what.
-    pub acl: Acl,
-    /// Where that is written, for messages; `None`: nowhere.
-    pub acl_file: Option<PathBuf>,
-    /// Who may come in; `None`: no password file.
-    pub passwords: Option<PasswordFile>,
+    /// Who may do what, by the numbers of the listeners.
+    pub rules: RuleSets,
+    /// Where each set of them is written, for messages; `None`: nowhere.
+    pub acl_files: Vec<Option<PathBuf>>,
+    /// Who may come in, by the numbers of the listeners; `None`: no password file.
+    pub passwords: Vec<Option<Arc<PasswordFile>>>,
     /// What is told over HTTP, and where; `None`: nothing.
     pub http_api: Option<HttpApi>,
     /// mosquitto's `connection_messages`.
@@ -82,12 +82,12 @@ pub struct Heartbeat {
 
 /// What was read again, to count from now on.
 pub struct Reloaded {
-    /// Who may do what.
-    pub acl: Acl,
-    /// Where that is written, for messages.
-    pub acl_file: Option<PathBuf>,
-    /// Who may come in.
-    pub passwords: Option<PasswordFile>,
+    /// As in [`Appliance::rules`].
+    pub rules: RuleSets,
+    /// As in [`Appliance::acl_files`].
+    pub acl_files: Vec<Option<PathBuf>>,
+    /// As in [`Appliance::passwords`].
+    pub passwords: Vec<Option<Arc<PasswordFile>>>,
     /// What becomes of each listener, by their numbers; then those that are new.
     pub listeners: Vec<ReloadedListener>,
     /// Who may ask over HTTP; `None`: as it was.
@@ -244,7 +244,7 @@ impl Appliance {
         let logins = Logins::start(self.passwords, &digest_key, workers, report)?;
         let seed = seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte));
         let started = Instant::now();
-        let mut core = Broker::new(self.settings.clone(), self.acl, seed);
+        let mut core = Broker::new(self.settings.clone(), self.rules, seed);
         let keeper = match &self.keeping {
             None => None,
             Some(keeping) => {
@@ -288,7 +288,7 @@ impl Appliance {
                 verdicts: Vec::new(),
                 answers: Vec::new(),
                 knocks: Knocks::default(),
-                acl_file: self.acl_file,
+                acl_files: self.acl_files,
                 refusals: Refusals::default(),
                 packets: None,
                 lags: Lags::default(),
@@ -418,7 +418,7 @@ impl Handle {
     }
 
     /// Connects a part of this process: MQTT is spoken over what is given back. Its CONNECT needs no password; its
-    /// user name is taken as said, and the ACL holds for it as for anyone.
+    /// user name is taken as said, and the rules of the first listener hold for it as for anyone.
     ///
     /// # Errors
     /// The system has no room for a pair of sockets.

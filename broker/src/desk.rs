@@ -63,8 +63,8 @@ pub(crate) struct Desk {
     /// What steps of enhanced authentication came to, for the core to be told.
     pub answers: Vec<(LinkId, Answer)>,
     pub knocks: Knocks,
-    /// Where the rules are, for messages; `None`: there are none.
-    pub acl_file: Option<PathBuf>,
+    /// Where each set of rules is, for messages; `None`: they are no file's.
+    pub acl_files: Vec<Option<PathBuf>>,
     pub refusals: Refusals,
     /// While a line is wanted for each packet.
     pub packets: Option<Box<PacketLog>>,
@@ -143,7 +143,8 @@ impl Desk {
         let network = network(connection.peer.ip());
         // Of a client nothing more is kept than of any other.
         let bytes = if connection.is_stranger() { self.connect_bytes } else { 0 };
-        Some(Asker { link, generation: connection.generation, network, bytes })
+        let (generation, listener) = (connection.generation, connection.listener);
+        Some(Asker { link, generation, listener, network, bytes })
     }
 
     pub(crate) fn set_dirty(&mut self, at: u32) {
@@ -367,18 +368,18 @@ impl Outbox for Desk {
             packets.before(&event);
         }
         let refused = match event {
-            Event::PublishDenied { client_id, username, topic, acl, .. } => {
-                Some((Wish::Publish, acl::Client { client_id, username }, topic, acl))
+            Event::PublishDenied { client_id, username, topic, rules, .. } => {
+                Some((Wish::Publish, acl::Client { client_id, username }, topic, rules))
             }
-            Event::ReadDenied { client_id, username, topic, acl } => {
-                Some((Wish::Read, acl::Client { client_id, username }, topic, acl))
+            Event::ReadDenied { client_id, username, topic, rules } => {
+                Some((Wish::Read, acl::Client { client_id, username }, topic, rules))
             }
             _ => None,
         };
-        if let Some((wish, client, topic, acl)) = refused
+        if let Some((wish, client, topic, rules)) = refused
             && self.refusals.is_due(self.now, wish, client.client_id, topic)
         {
-            lines::refused(wish, client, topic, acl, self.acl_file.as_deref());
+            lines::refused(wish, client, topic, rules, &self.acl_files);
         }
         let link = match event {
             Event::Connected { link, username, .. } => {
@@ -388,7 +389,8 @@ impl Outbox for Desk {
                     && self.get(link).is_some_and(|connection| connection.peer.is_outside())
                     && self.identity(link).is_none()
                 {
-                    self.logins.came_in(link, username);
+                    let listener = self.get(link).map_or(0, |connection| connection.listener);
+                    self.logins.came_in(link, listener, username);
                 }
                 Some(link)
             }

@@ -351,7 +351,7 @@ impl Reactor {
             }
             _ => None,
         };
-        packets.received(link, &connection.peer, packet, topic.map(|topic| topic.as_str()));
+        packets.received(link, &connection.peer, packet, topic.map(mqtt::TopicName::as_str));
     }
 
     fn stranger_limit(&self) -> u32 {

@@ -45,10 +45,6 @@ pub struct HttpListener {
 /// What counts until files are read again.
 #[derive(Clone)]
 pub struct HttpAccess {
-    /// Who may read what: a path is asked for as if it were a topic, as mosquitto does.
-    pub acl: Arc<Acl>,
-    /// Whose passwords are right; `None`: nobody's are asked for.
-    pub passwords: Option<Arc<PasswordFile>>,
     /// The answer to `/api/v1/listeners`.
     pub listeners_json: String,
     /// Of each listener.
@@ -62,6 +58,10 @@ pub struct HttpDoor {
     pub protection: Protection,
     /// Who says no user name may ask.
     pub allow_anonymous: bool,
+    /// Who may read what: a path is asked for as if it were a topic, as mosquitto does.
+    pub acl: Arc<Acl>,
+    /// Whose passwords are right; `None`: nobody's are asked for.
+    pub passwords: Option<Arc<PasswordFile>>,
 }
 
 /// What the loop knows of the thread. When it is dropped the thread ends.

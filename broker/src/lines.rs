@@ -2,10 +2,10 @@
 //!
 //! The `target` is mosquitto's `log_type`; who filters and writes is the appliance.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use broker_core::{ClientFault, DropCause, End, Event, Refusal};
+use broker_core::{ClientFault, DropCause, End, Event, Refusal, RulesOf};
 use mqtt::{DecodeFault, ReasonCode};
 
 use crate::lag::Dropped;
@@ -159,19 +159,22 @@ pub(crate) fn not_connect(peer: &Peer, first_byte: u8) {
     tracing::info!(target: "information", "Protocol error from {peer}: First packet not CONNECT ({first_byte:02X}).");
 }
 
-/// The rules refuse a client a topic: which line of them, once in a while.
-pub(crate) fn refused(wish: Wish, client: acl::Client<'_>, topic: &str, rules: &acl::Acl, file: Option<&Path>) {
+/// The rules refuse a client a topic: which line of them, once in a while. `files` are those of the sets.
+pub(crate) fn refused(wish: Wish, client: acl::Client<'_>, topic: &str, rules: RulesOf<'_>, files: &[Option<PathBuf>]) {
     let Ok(name) = mqtt::TopicName::new(topic) else { return };
     let (asked, what) = match wish {
         Wish::Publish => (acl::Asked::Write(name), "publish to"),
         Wish::Read => (acl::Asked::Read(name), "read"),
     };
-    let found = rules.explain(client, asked);
-    let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+    let found = rules.acl.explain(client, asked);
     let why = if found.is_allowed {
         "it is a command to the broker, which takes none there".to_owned()
     } else {
-        format!("{file}{}", found.because)
+        match rules.set.map(|set| files.get(set).and_then(Option::as_ref)) {
+            Some(Some(file)) => format!("{}: {}", file.display(), found.because),
+            Some(None) => found.because.to_string(),
+            None => format!("the rules of its listener, which is no more: {}", found.because),
+        }
     };
     let who = client.username.map_or_else(String::new, |name| format!(" (user '{name}')"));
     tracing::info!(target: "notice", { fact.client_id = %client.client_id, fact.topic = %topic },

@@ -28,6 +28,8 @@ type Digest = [u8; 32];
 pub(crate) struct Asker {
     pub link: LinkId,
     pub generation: u32,
+    /// By which listener.
+    pub listener: u16,
     /// Where it comes from.
     pub network: IpAddr,
     /// What is kept for it meanwhile.
@@ -37,6 +39,7 @@ pub(crate) struct Asker {
 /// A password to verify; comes back with the answer.
 pub(crate) struct Job {
     digest: Digest,
+    listener: u16,
     file: Arc<PasswordFile>,
     username: String,
     password: Vec<u8>,
@@ -46,7 +49,8 @@ pub(crate) struct Job {
 
 /// The desk where logins are decided.
 pub(crate) struct Logins {
-    file: Option<Arc<PasswordFile>>,
+    /// Of each listener; `None`: it asks for no passwords.
+    files: Vec<Option<Arc<PasswordFile>>>,
     secret: hmac::Key,
     remembered: HashMap<Digest, Instant>,
     waiting: HashMap<Digest, Vec<Asker>>,
@@ -69,7 +73,7 @@ pub(crate) struct Verified {
 impl Logins {
     /// Starts `workers` threads that bring what they found out to `report`; they end with this.
     pub(crate) fn start(
-        file: Option<PasswordFile>,
+        files: Vec<Option<Arc<PasswordFile>>>,
         secret: &[u8; 32],
         workers: usize,
         report: impl Fn(Verified) + Clone + Send + 'static,
@@ -77,7 +81,7 @@ impl Logins {
         let jobs = Arc::new(LoginQueue::new());
         // Made first: it lets the workers go if not all of them can be started.
         let logins = Self {
-            file: file.map(Arc::new),
+            files,
             secret: hmac::Key::new(hmac::HMAC_SHA256, secret),
             remembered: HashMap::new(),
             waiting: HashMap::new(),
@@ -102,10 +106,11 @@ impl Logins {
         asker: Asker,
         credentials: Credentials<'_>,
     ) -> Option<Result<(), Refusal>> {
-        let (Some(file), Some(password)) = (&self.file, credentials.password) else {
+        let (Some(file), Some(password)) = (self.file(asker.listener), credentials.password) else {
             return Some(Err(Refusal::Password));
         };
-        let digest = self.digest(credentials.username, password);
+        let file = Arc::clone(file);
+        let digest = self.digest(asker.listener, credentials.username, password);
         if self.remembered.get(&digest).is_some_and(|at| now.duration_since(*at) < LOGIN_REMEMBERED) {
             return Some(Ok(()));
         }
@@ -125,7 +130,8 @@ impl Logins {
         if others.len() == 1 {
             let job = Job {
                 digest,
-                file: Arc::clone(file),
+                listener: asker.listener,
+                file,
                 username: credentials.username.to_owned(),
                 password: password.to_owned(),
                 network: asker.network,
@@ -145,8 +151,9 @@ impl Logins {
     /// Those who waited for what was found out, and the verdict.
     pub(crate) fn answer(&mut self, now: Instant, found: Verified) -> (Vec<Asker>, Result<(), Refusal>) {
         let digest = found.job.digest;
-        let is_current = self.file.as_ref().is_some_and(|file| Arc::ptr_eq(file, &found.job.file));
-        let verdict = match (found.is_right, &self.file) {
+        let file = self.file(found.job.listener);
+        let is_current = file.is_some_and(|file| Arc::ptr_eq(file, &found.job.file));
+        let verdict = match (found.is_right, file) {
             (None, _) => Err(Refusal::Busy),
             // Verified against a file that is no longer the file: asked again.
             (Some(_), Some(file)) if !is_current => {
@@ -174,7 +181,8 @@ impl Logins {
 
     /// Takes a step of enhanced authentication.
     pub(crate) fn authenticate(&mut self, asker: Asker, step: AuthStep<'_>) -> Answer {
-        self.exchanges.step(self.file.as_deref(), asker, step)
+        let file = self.files.get(usize::from(asker.listener)).and_then(Option::as_deref);
+        self.exchanges.step(file, asker, step)
     }
 
     /// Whether the connection is in the middle of enhanced authentication.
@@ -183,8 +191,8 @@ impl Logins {
     }
 
     /// A client came in with this name.
-    pub(crate) fn came_in(&mut self, link: LinkId, username: &str) {
-        if self.file.is_some() {
+    pub(crate) fn came_in(&mut self, link: LinkId, listener: u16, username: &str) {
+        if self.file(listener).is_some() {
             self.users.insert(link.0, username.into());
         }
     }
@@ -195,17 +203,30 @@ impl Logins {
         self.exchanges.forget(link);
     }
 
-    /// Another password file counts from now on.
+    /// Other password files count from now on, by the numbers of the listeners.
     ///
-    /// Returns the connections whose user is not in it, or has another password there, and the user's name:
-    /// mosquitto lets go of them.
-    pub(crate) fn set_file(&mut self, file: Option<PasswordFile>) -> Vec<(LinkId, Box<str>)> {
-        let old = std::mem::replace(&mut self.file, file.map(Arc::new));
+    /// Returns the connections whose user is not in that of their listener, or has another password there, and the user's
+    /// name: mosquitto lets go of them. `listener_of` tells by which listener a connection came in.
+    pub(crate) fn set_files(
+        &mut self,
+        files: Vec<Option<Arc<PasswordFile>>>,
+        listener_of: impl Fn(LinkId) -> Option<u16>,
+    ) -> Vec<(LinkId, Box<str>)> {
+        let old = std::mem::replace(&mut self.files, files);
         self.remembered.clear();
-        let (Some(old), Some(new)) = (old, &self.file) else { return Vec::new() };
         let line = |file: &PasswordFile, user: &str| file.hash_of(user).map(ToString::to_string);
-        let is_gone = |user: &str| line(&old, user) != line(new, user);
-        self.users.iter().filter(|(_, user)| is_gone(user)).map(|(link, user)| (LinkId(*link), user.clone())).collect()
+        let is_gone = |link: LinkId, user: &str| {
+            let Some(listener) = listener_of(link) else { return false };
+            let before = old.get(usize::from(listener)).and_then(Option::as_deref);
+            let (Some(before), Some(now)) = (before, self.file(listener)) else { return false };
+            line(before, user) != line(now, user)
+        };
+        let users = self.users.iter().map(|(link, user)| (LinkId(*link), user));
+        users.filter(|(link, user)| is_gone(*link, user)).map(|(link, user)| (link, user.clone())).collect()
+    }
+
+    fn file(&self, listener: u16) -> Option<&Arc<PasswordFile>> {
+        self.files.get(usize::from(listener)).and_then(Option::as_ref)
     }
 
     fn remember(&mut self, now: Instant, digest: Digest) {
@@ -218,8 +239,10 @@ impl Logins {
         self.remembered.insert(digest, now);
     }
 
-    fn digest(&self, username: &str, password: &[u8]) -> Digest {
+    /// The listener is in it even where two have the same file: by the time of the verdict they may have different ones.
+    fn digest(&self, listener: u16, username: &str, password: &[u8]) -> Digest {
         let mut context = hmac::Context::with_key(&self.secret);
+        context.update(&listener.to_be_bytes());
         context.update(&(username.len() as u64).to_be_bytes());
         context.update(username.as_bytes());
         context.update(password);
@@ -258,11 +281,17 @@ mod tests {
 
     /// Logins without workers: what waits is verified when the test says so.
     fn logins() -> Logins {
-        Logins::start(Some(file("user", "right")), &[1; 32], 0, |_| {}).expect("no thread is started")
+        Logins::start(files(&["right"]), &[1; 32], 0, |_| {}).expect("no thread is started")
+    }
+
+    /// Of each listener one in which the user has this password.
+    fn files(passwords: &[&str]) -> Vec<Option<Arc<PasswordFile>>> {
+        passwords.iter().map(|password| Some(Arc::new(file("user", password)))).collect()
     }
 
     fn asker(number: u32) -> Asker {
-        Asker { link: LinkId(number), generation: number, network: IpAddr::from([192, 0, 2, 1]), bytes: 100 }
+        let network = IpAddr::from([192, 0, 2, 1]);
+        Asker { link: LinkId(number), generation: number, listener: 0, network, bytes: 100 }
     }
 
     const fn said(password: &str) -> Credentials<'_> {
@@ -317,7 +346,7 @@ mod tests {
         let (mut logins, now) = (logins(), Instant::now());
         assert_eq!(logins.ask(now, asker(1), said("right")), None);
         let found = verify_one(&logins);
-        logins.set_file(Some(file("user", "another")));
+        logins.set_files(files(&["another"]), |_| None);
         assert!(logins.answer(now, found).0.is_empty());
         // Whoever asks meanwhile waits for the new file's word too.
         assert_eq!(logins.ask(now, asker(2), said("right")), None);
@@ -332,7 +361,7 @@ mod tests {
         assert_eq!(logins.ask(now, asker(1), said("right")), None);
         let found = verify_one(&logins);
         assert_eq!(logins.answer(now, found).1, Ok(()));
-        logins.set_file(Some(file("user", "another")));
+        logins.set_files(files(&["another"]), |_| None);
         assert_eq!(logins.ask(now, asker(2), said("right")), None);
     }
 
@@ -350,11 +379,47 @@ mod tests {
     }
 
     #[test]
+    fn each_listener_has_a_file_of_its_own() {
+        let now = Instant::now();
+        let mut logins = Logins::start(files(&["right", "other"]), &[1; 32], 0, |_| {}).expect("no thread is started");
+        let at = |listener, number| Asker { listener, ..asker(number) };
+        for (listener, password, wanted) in
+            [(0, "right", true), (1, "right", false), (0, "other", false), (1, "other", true)]
+        {
+            let asker = at(listener, u32::from(listener));
+            // What was verified at the one listener is not known at the other.
+            assert_eq!(logins.ask(now, asker, said(password)), None, "{listener} {password}");
+            let found = verify_one(&logins);
+            assert_eq!(logins.answer(now, found).1.is_ok(), wanted, "{listener} {password}");
+        }
+        assert_eq!(logins.ask(now, at(2, 2), said("right")), Some(Err(Refusal::Password)), "it has none");
+        logins.came_in(LinkId(0), 0, "user");
+        logins.came_in(LinkId(1), 1, "user");
+        logins.came_in(LinkId(2), 2, "user");
+        let gone = logins.set_files(files(&["right", "another", "more"]), |link| u16::try_from(link.0).ok());
+        assert_eq!(gone, [(LinkId(1), "user".into())]);
+    }
+
+    #[test]
+    fn enhanced_authentication_asks_the_file_of_the_listener() {
+        let line = "user:$scram-sha-256$4096$W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=$\
+            wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n";
+        let scram = Some(Arc::new(PasswordFile::parse(line.as_bytes()).expect("a file")));
+        let both = [files(&["right"]), vec![scram]].concat();
+        let mut logins = Logins::start(both, &[1; 32], 0, |_| {}).expect("no thread is started");
+        let step = AuthStep { method: acl::SCRAM_SHA_256, data: Some(b"n,,n=user,r=x"), begins: true };
+        for (listener, goes_on) in [(0, false), (1, true), (2, false)] {
+            let answer = logins.authenticate(Asker { listener, ..asker(1) }, step);
+            assert_eq!(matches!(answer, Answer::Continue { .. }), goes_on, "{listener}: {answer:?}");
+        }
+    }
+
+    #[test]
     fn an_exchange_ends_with_its_connection() {
         let line = "user:$scram-sha-256$4096$W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=$\
             wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n";
         let file = PasswordFile::parse(line.as_bytes()).expect("a file");
-        let mut logins = Logins::start(Some(file), &[1; 32], 0, |_| {}).expect("no thread is started");
+        let mut logins = Logins::start(vec![Some(Arc::new(file))], &[1; 32], 0, |_| {}).expect("no thread is started");
         let step = AuthStep { method: acl::SCRAM_SHA_256, data: Some(b"n,,n=user,r=x"), begins: true };
         logins.authenticate(asker(1), step);
         logins.authenticate(asker(2), step);

@@ -56,7 +56,7 @@ impl PacketLog {
                 return;
             }
             Packet::Publish(publish) => {
-                let Some(topic) = publish.topic.map(|topic| topic.as_str()).or(topic) else { return };
+                let Some(topic) = publish.topic.map(mqtt::TopicName::as_str).or(topic) else { return };
                 let rest = of_publish(self.name(link, &host), publish, topic);
                 let packet_id = publish.packet_id.map_or(0, mqtt::PacketId::get);
                 self.publish = Some(Came { link, packet_id, rest });
@@ -151,7 +151,7 @@ impl PacketLog {
     /// not known.
     fn topic_sent<'a>(&'a self, link: LinkId, publish: &Publish<'a>) -> &'a str {
         let aliased = || self.aliases.get(&(link.0, publish.properties.topic_alias()?)).map(|topic| &**topic);
-        publish.topic.map(|topic| topic.as_str()).or_else(aliased).unwrap_or_default()
+        publish.topic.map(mqtt::TopicName::as_str).or_else(aliased).unwrap_or_default()
     }
 
     fn answer(&self, link: LinkId, frame: Frame<'_>) -> String {

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use broker_core::LinkId;
+
 use crate::appliance::{Reloaded, ReloadedListener};
 use crate::listener::{Listening, Protection};
 use crate::reactor::Reactor;
@@ -10,9 +12,11 @@ use crate::reactor::Reactor;
 impl Reactor {
     /// All of it counts from now on.
     pub(crate) fn reload(&mut self, loaded: Reloaded) {
-        self.core.set_acl(loaded.acl, &mut self.desk);
-        self.desk.acl_file = loaded.acl_file;
-        for (link, user) in self.desk.logins.set_file(loaded.passwords) {
+        self.core.set_acl(loaded.rules, &mut self.desk);
+        self.desk.acl_files = loaded.acl_files;
+        let connections = &self.desk.connections;
+        let listener_of = |link: LinkId| connections.get(link.0 as usize).map(|connection| connection.listener);
+        for (link, user) in self.desk.logins.set_files(loaded.passwords, listener_of) {
             tracing::info!(target: "notice",
                 "User '{user}' is no longer in the password file, or has another password: a connection is closed.");
             let now = self.now();

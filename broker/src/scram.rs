@@ -156,7 +156,8 @@ mod tests {
     }
 
     fn asker(number: u32, bytes: usize) -> Asker {
-        Asker { link: LinkId(number), generation: 0, network: IpAddr::from([192, 0, 2, (number >> 8) as u8]), bytes }
+        let network = IpAddr::from([192, 0, 2, (number >> 8) as u8]);
+        Asker { link: LinkId(number), generation: 0, listener: 0, network, bytes }
     }
 
     const fn begins(data: Option<&[u8]>) -> AuthStep<'_> {

@@ -25,6 +25,7 @@ enum Line<'a> {
     Session {
         client: &'a str,
         username: Option<&'a str>,
+        listener: Option<&'a str>,
         expiry_s: Option<u32>,
         ends_at: Option<String>,
         subscriptions: Vec<Subscription<'a>>,
@@ -52,6 +53,7 @@ enum Line<'a> {
     Retained {
         client: &'a str,
         username: Option<&'a str>,
+        listener: Option<&'a str>,
         qos: u8,
         #[serde(flatten)]
         message: Said<'a>,
@@ -98,9 +100,18 @@ pub(super) fn write(mut recovered: Recovered, to: &mut impl Write, mut progress:
     line(to, &Line::Export { format: FORMAT, sessions, messages, retained: recovered.retained_count() })?;
     for (count, (message, publisher)) in recovered.take_retained().enumerate() {
         progress(count);
-        let Publisher { client_id, username } = &*publisher;
+        let Publisher { client_id, username, listener } = &*publisher;
         let (username, qos) = (username.as_deref(), message.qos().as_u8());
-        line(to, &Line::Retained { client: client_id, username, qos, message: said(&message) })?;
+        line(
+            to,
+            &Line::Retained {
+                client: client_id,
+                username,
+                listener: listener.as_deref(),
+                qos,
+                message: said(&message),
+            },
+        )?;
     }
     for (count, (_, session)) in recovered.into_sessions().enumerate() {
         progress(count);
@@ -129,6 +140,7 @@ fn write_session(session: &StoredSession, to: &mut impl Write) -> io::Result<()>
         &Line::Session {
             client,
             username: session.username.as_deref(),
+            listener: session.listener.as_deref(),
             expiry_s: Some(session.expiry_s).filter(|seconds| *seconds < u32::MAX),
             ends_at: away.and_then(|away| away.ends_at).map(|at| time(at.as_millis())),
             subscriptions: subscriptions.collect(),

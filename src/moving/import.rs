@@ -305,6 +305,7 @@ mod tests {
             number: broker_core::SessionNumber(number),
             client_id: client_id.into(),
             username: None,
+            listener: None,
             expiry_s: 1,
         };
         half.commit(vec![session(7, "x"), session(8, "y")], true).expect("the disk takes it");

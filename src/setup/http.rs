@@ -10,16 +10,17 @@ use crate::addresses;
 
 use super::protection::protection;
 use super::reload::{doors, place};
-use super::{Rules, SetupError, cannot_open, listener_info, path_of, rules};
+use super::{Files, SetupError, cannot_open, listener_info, path_of};
 
 /// Where HTTP is spoken, if it is.
 pub(super) fn api(
     settings: &Settings,
+    files: &mut Files,
     key_log: Option<&Arc<KeyLog>>,
     errors: &mut Vec<SetupError>,
     warnings: &mut Vec<String>,
 ) -> Option<HttpApi> {
-    let access = access(settings, key_log, errors, warnings)?;
+    let access = access(settings, files, key_log, errors, warnings)?;
     let mut listeners = Vec::new();
     for listener in &settings.http_listeners {
         let addresses = addresses::of(listener, warnings).unwrap_or_else(|error| {
@@ -37,9 +38,10 @@ pub(super) fn api(
     Some(HttpApi { listeners, head_bytes_max: settings.packet_buffer_size.into(), access })
 }
 
-/// Who may ask there. The files are read once more: what the broker's own thread has is its own.
+/// Who may ask there. Most often the files are those of the listeners for MQTT, and are in `files` already.
 pub(super) fn access(
     settings: &Settings,
+    files: &mut Files,
     key_log: Option<&Arc<KeyLog>>,
     errors: &mut Vec<SetupError>,
     warnings: &mut Vec<String>,
@@ -47,17 +49,14 @@ pub(super) fn access(
     if settings.http_listeners.is_empty() {
         return None;
     }
-    // Most often the files are those of the listeners for MQTT: what is wrong with them is said once.
-    let mut wrong = Vec::new();
-    let Rules { acl, passwords } = rules(&settings.http_listeners, &mut wrong, &mut Vec::new());
-    errors.extend(wrong.into_iter().filter(|wrong| !errors.iter().any(|said| said.0 == wrong.0)).collect::<Vec<_>>());
     let door = |listener: &Listener| HttpDoor {
         protection: protection(settings, listener, key_log, errors, warnings),
         allow_anonymous: listener.allow_anonymous,
+        acl: files.acl(listener, errors, warnings),
+        passwords: files.passwords(listener, errors),
     };
     let doors = settings.http_listeners.iter().map(door).collect();
-    let (acl, passwords) = (Arc::new(acl), passwords.map(Arc::new));
-    Some(HttpAccess { acl, passwords, listeners_json: listeners_json(settings), doors })
+    Some(HttpAccess { listeners_json: listeners_json(settings), doors })
 }
 
 /// As mosquitto answers `/api/v1/listeners`.

@@ -11,7 +11,7 @@ use broker_core::ListenerSettings;
 use crate::addresses;
 
 use super::protection::{key_log, protection};
-use super::{SetupError, acl_file, core_settings, http, listener_settings, path_of, rules};
+use super::{Files, Rules, SetupError, core_settings, http, listener_settings, path_of, rules};
 
 /// The listeners by their numbers in the broker; `None` for a number that is free.
 pub(crate) type Slots = Vec<Option<Listener>>;
@@ -26,9 +26,11 @@ pub(crate) fn reloaded(
     warnings: &mut Vec<String>,
 ) -> Result<(Reloaded, Slots), Vec<SetupError>> {
     let mut errors = Vec::new();
-    let rules = rules(&read.listeners, &mut errors, warnings);
-    let key_log = key_log(read, warnings);
     let after = numbered(slots, &read.listeners);
+    let mut files = Files::default();
+    let Rules { rules, acl_files, passwords } =
+        rules(after.iter().map(Option::as_ref), &mut files, &mut errors, warnings);
+    let key_log = key_log(read, warnings);
     let mut changed_doors = Vec::new();
     let mut prepared = Vec::new();
     for (at, listener) in after.iter().enumerate() {
@@ -52,7 +54,7 @@ pub(crate) fn reloaded(
         prepared.push(Some((protection, addresses, before.is_none())));
     }
     let in_force = Settings { http_listeners: http::in_force(running, read), ..read.clone() };
-    let http_access = http::access(&in_force, key_log.as_ref(), &mut errors, warnings);
+    let http_access = http::access(&in_force, &mut files, key_log.as_ref(), &mut errors, warnings);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -85,9 +87,9 @@ pub(crate) fn reloaded(
         ..core_settings(&in_force)
     };
     let reloaded = Reloaded {
-        acl: rules.acl,
-        acl_file: acl_file(read),
-        passwords: rules.passwords,
+        rules,
+        acl_files,
+        passwords,
         listeners,
         http_access,
         settings,

@@ -11,6 +11,7 @@ mod folder;
 mod guide;
 mod harness;
 mod peers;
+#[allow(dead_code, reason = "tests/differential uses more of it")]
 mod side;
 
 mod air;
@@ -21,6 +22,7 @@ mod foreign;
 mod gateway_dialect_c;
 mod gateway_in_place;
 mod identities;
+mod listeners;
 mod log_lines;
 mod logs;
 mod mount_point;

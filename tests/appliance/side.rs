@@ -2,6 +2,8 @@
 
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+
 use crate::folder::Folder;
 use crate::harness::{Appliance, Lines, filled, free_port};
 
@@ -9,6 +11,8 @@ use crate::harness::{Appliance, Lines, filled, free_port};
 pub(crate) struct Side {
     pub name: &'static str,
     pub port: u16,
+    /// `OTHER0`, `OTHER1` and so on in the configuration, as far as there are any.
+    pub others: Vec<u16>,
     running: Running,
 }
 
@@ -19,7 +23,7 @@ enum Running {
 
 impl Side {
     /// Both, each with this configuration and a folder of its own that `prepare` has filled. In the text `DIR` is the
-    /// folder and `PORT` a free port.
+    /// folder, `PORT` a free port, and `OTHER0` and so on are more of them.
     pub(crate) fn both(conf: &str, prepare: impl Fn(&Folder)) -> [Self; 2] {
         let folder = || {
             let folder = Folder::new();
@@ -30,14 +34,16 @@ impl Side {
     }
 
     fn ours(conf: &str, folder: Folder) -> Self {
+        let (conf, others) = with_others(conf);
         let appliance = Appliance::start(&format!("user root\n{conf}"), folder);
-        Self { name: "nightjar", port: appliance.port, running: Running::Ours(Box::new(appliance)) }
+        Self { name: "nightjar", port: appliance.port, others, running: Running::Ours(Box::new(appliance)) }
     }
 
     fn debians(conf: &str, folder: &impl Fn() -> Folder) -> Self {
         for _ in 0..5 {
             let (folder, port) = (folder(), free_port());
-            let text = format!("user root\n{}", filled(conf, &folder, port));
+            let (conf, others) = with_others(conf);
+            let text = format!("user root\n{}", filled(&conf, &folder, port));
             let path = folder.write("mosquitto.conf", text);
             let mut child = Command::new("/usr/sbin/mosquitto")
                 .arg("-c")
@@ -49,7 +55,7 @@ impl Side {
                 .expect("mosquitto is installed");
             let log = Lines::of(child.stderr.take().expect("standard error is piped"));
             let runs = log.wait(|lines| lines.iter().any(|line| line.ends_with(" running")).then_some(())).is_some();
-            let side = Self { name: "mosquitto", port, running: Running::Debians { child, log, folder } };
+            let side = Self { name: "mosquitto", port, others, running: Running::Debians { child, log, folder } };
             if runs {
                 return side;
             }
@@ -73,8 +79,23 @@ impl Side {
         }
     }
 
+    /// Its files have changed: it reads them again. `times` counts how often it was told to.
+    pub(crate) fn reload(&self, times: usize) {
+        match &self.running {
+            Running::Ours(appliance) => {
+                appliance.signal(Signal::SIGHUP);
+                appliance.log.wait_for_count("Reloaded: ", times);
+            }
+            Running::Debians { child, log, .. } => {
+                let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+                kill(pid, Signal::SIGHUP).expect("it is there");
+                // It has one thread: whoever asks from now on is answered afterwards.
+                log.wait_for_count("Reloading config.", times);
+            }
+        }
+    }
+
     pub(crate) fn stop(&mut self) {
-        use nix::sys::signal::{Signal, kill};
         match &mut self.running {
             Running::Ours(appliance) => {
                 appliance.signal(Signal::SIGTERM);
@@ -105,6 +126,17 @@ impl Drop for Side {
             let _ = child.wait();
         }
     }
+}
+
+/// The text with free ports put in for `OTHER0` and so on.
+fn with_others(conf: &str) -> (String, Vec<u16>) {
+    let (mut text, mut others) = (conf.to_owned(), Vec::new());
+    while text.contains(&format!("OTHER{}", others.len())) {
+        let port = free_port();
+        text = text.replace(&format!("OTHER{}", others.len()), &port.to_string());
+        others.push(port);
+    }
+    (text, others)
 }
 
 fn plain(line: &str, folder: &str, port: u16) -> String {

@@ -13,6 +13,9 @@ mod folder;
 mod harness;
 #[path = "../mosquitto/mod.rs"]
 mod mosquitto;
+#[path = "../appliance/side.rs"]
+#[allow(dead_code, reason = "shared with the appliance's tests")]
+mod side;
 
 mod accepted;
 mod brokers;
@@ -21,6 +24,7 @@ mod conversation;
 mod damage;
 mod dice;
 mod keeper;
+mod listeners;
 mod properties;
 mod scene;
 mod speech;

@@ -20,7 +20,13 @@ fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
 fn store(dir: &Path) -> Store {
     let (mut store, _, _) = Store::open(dir, 0, Options::default()).expect("a store");
     let number = SessionNumber(1);
-    let session = StoreOp::Session { number, client_id: "c".into(), username: Some("u".into()), expiry_s: 60 };
+    let session = StoreOp::Session {
+        number,
+        client_id: "c".into(),
+        username: Some("u".into()),
+        listener: Some("1883".into()),
+        expiry_s: 60,
+    };
     let queued = (1..=3).map(|entry| {
         let held = StoredMessage {
             entry,
@@ -34,7 +40,7 @@ fn store(dir: &Path) -> Store {
         };
         StoreOp::Queued(number, held)
     });
-    let publisher = Arc::new(Publisher { client_id: "p".into(), username: None });
+    let publisher = Arc::new(Publisher { client_id: "p".into(), username: None, listener: None });
     let retained = StoreOp::Retained(message("r", b"kept"), publisher);
     store.commit([session].into_iter().chain(queued).chain([retained]).collect(), true).expect("the disk takes it");
     store
@@ -72,7 +78,7 @@ fn a_store_that_is_whole_is_said_to_be() {
     let said = nightjar(&["store", "dump", text(&dir)]).with(0);
     said.has(&[
         "0000000001.log        96",
-        "session: 1 is client \"c\" of \"u\", lasts 60 s",
+        "session: 1 is client \"c\" of \"u\" by listener \"1883\", lasts 60 s",
         "message: 2 for session 1 (\"c\") at QoS 1: \"a/b\", 9 bytes \"payload 2\"",
         "retained: from \"p\": \"r\", 4 bytes \"kept\"",
     ]);

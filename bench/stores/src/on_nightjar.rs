@@ -21,7 +21,7 @@ pub struct Nightjar {
 impl Nightjar {
     pub fn open(dir: &Path) -> Result<Self, String> {
         let (store, recovered, _) = Store::open(dir, 0, Options::default()).map_err(said)?;
-        let publisher = Arc::new(Publisher { client_id: "publisher".into(), username: None });
+        let publisher = Arc::new(Publisher { client_id: "publisher".into(), username: None, listener: None });
         Ok(Self { store, recovered, bodies: HashMap::new(), publisher })
     }
 
@@ -33,6 +33,7 @@ impl Nightjar {
                 number,
                 client_id: format!("CC:1B:E0:E2:{one:06}").into(),
                 username: Some(hex(value).into()),
+                listener: None,
                 expiry_s: u32::MAX,
             },
             SUBSCRIPTION => StoreOp::Subscribed(

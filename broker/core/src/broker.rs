@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use acl::Acl;
 use mqtt::{DecodeFault, Disconnect, Packet, ProtocolVersion, ReasonCode, TopicName, TopicNameBuf};
 use slab::Slab;
 
@@ -13,6 +12,7 @@ use crate::frames::Frames;
 use crate::link::{Link, LinkState};
 use crate::retained::Retained;
 use crate::routes::Routes;
+use crate::rules::{RuleSets, Rules};
 use crate::session::{Expiry, Session};
 use crate::subscriptions::SubscriptionTree;
 use crate::sys::Sys;
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) settings: Settings,
-    pub(crate) acl: Acl,
+    pub(crate) rules: Rules,
     pub(crate) links: Vec<Option<Link>>,
     pub(crate) sessions: Slab<Session>,
     pub(crate) by_client_id: BTreeMap<Arc<str>, u32>,
@@ -61,10 +61,11 @@ pub struct Broker {
 
 impl Broker {
     /// A broker that remembers nothing. `seed` is random in production and chosen in tests; answers do not depend on it.
-    pub fn new(settings: Settings, acl: Acl, seed: u64) -> Self {
+    /// The rules may be one [`acl::Acl`] for all listeners.
+    pub fn new(settings: Settings, rules: impl Into<RuleSets>, seed: u64) -> Self {
         Self {
             settings,
-            acl,
+            rules: Rules::new(rules.into()),
             links: Vec::new(),
             sessions: Slab::new(),
             by_client_id: BTreeMap::new(),
@@ -247,13 +248,17 @@ impl Broker {
         }
     }
 
-    /// Other rules count from now on; what is no longer allowed is no longer delivered.
-    pub fn set_acl(&mut self, acl: Acl, out: &mut impl Outbox) {
-        self.acl = acl;
+    /// Other rules count from now on; what is no longer allowed is no longer delivered. Those of listeners that come with
+    /// other settings are told before the settings.
+    pub fn set_acl(&mut self, rules: impl Into<RuleSets>, out: &mut impl Outbox) {
+        self.rules.change(rules.into());
         self.routes.changed();
         let keys: Vec<u32> = self.by_client_id.values().copied().collect();
         for key in keys {
-            self.revoke(key, out);
+            // What waits for who came in by a listener that is no more is judged when the client comes in by another.
+            if self.rules.place(self.sessions[key as usize].origin).is_some() {
+                self.revoke(key, out);
+            }
         }
     }
 

@@ -14,6 +14,8 @@ use crate::link::{Door, LinkState, Trust};
 use crate::message::{Item, Message};
 use crate::mount::whole_name;
 use crate::publish::is_too_deep;
+use crate::refusing::reason;
+use crate::rules::Origin;
 use crate::session::{Expiry, Online, Session};
 use crate::taken::Unreleased;
 use crate::tally::Counted;
@@ -344,21 +346,25 @@ impl Broker {
         };
         self.stats.connects += 1;
         self.connected += 1;
+        let origin = self.rules.origin_by(self.links[link.0 as usize].as_ref().map(|link| link.door));
         let on = Online { link, version, window: login.window, is_mounted, packet_bytes_max: login.packet_bytes_max };
         let session = &mut self.sessions[key as usize];
         let another_user = session.username != login.username;
+        let other_rules = another_user || self.rules.place(session.origin) != self.rules.place(origin);
+        let is_another = another_user || session.origin != origin;
         session.on = Some(on);
         session.will = login.will.take();
         session.aliases = AliasTable::new(login.aliases_max);
-        if another_user {
+        if is_another {
             session.username.clone_from(&login.username);
+            session.origin = origin;
             session.as_publisher = None;
         }
         self.keep_back(key, out);
-        self.set_expiry(key, login.expiry, another_user, out);
+        self.set_expiry(key, login.expiry, is_another, out);
         if session_present {
-            if another_user || self.has_mounts() {
-                // The rules may say something else for this user, or it may see something else by this listener.
+            if other_rules || self.has_mounts() {
+                // The rules may say something else for this user, or be others, or it may see something else by this listener.
                 self.routes.changed();
             }
             // Or for what was queued before the process began.
@@ -403,6 +409,7 @@ impl Broker {
         let key = self.sessions.insert(Session {
             client_id: Arc::clone(&login.client_id),
             username: None,
+            origin: Origin::default(),
             number: self.last_number,
             on: None,
             expiry: Expiry::AtDisconnect,
@@ -473,35 +480,6 @@ impl Broker {
         }
         granted
     }
-}
-
-/// The 5.0 reason of a refusal; 3.1 and 3.1.1 get the return code that it maps to. `None`: the connection is closed
-/// without a word, as mosquitto does where 3.1 and 3.1.1 have none for it.
-const fn reason(why: Refusal, version: ProtocolVersion) -> Option<ReasonCode> {
-    Some(match why {
-        // mosquitto answers both with "not authorised", which tells a guesser nothing.
-        Refusal::Anonymous
-        | Refusal::Password
-        | Refusal::NoUsername
-        | Refusal::AuthenticationData(_)
-        | Refusal::Prefix => ReasonCode::NotAuthorized,
-        Refusal::Identity => ReasonCode::BadUserNameOrPassword,
-        Refusal::Exchange(fault) => fault.reason(),
-        Refusal::Busy => ReasonCode::ServerUnavailable,
-        Refusal::StoreFull | Refusal::MemoryFull if !version.is_v5() => ReasonCode::ServerUnavailable,
-        Refusal::StoreFull | Refusal::MemoryFull => ReasonCode::QuotaExceeded,
-        Refusal::Version => ReasonCode::UnsupportedProtocolVersion,
-        Refusal::ClientId | Refusal::KeepAlive => ReasonCode::ClientIdentifierNotValid,
-        Refusal::Full | Refusal::WillQoS | Refusal::WillRetain if !version.is_v5() => return None,
-        Refusal::Full => ReasonCode::ServerBusy,
-        Refusal::WillQoS => ReasonCode::QoSNotSupported,
-        Refusal::WillRetain => ReasonCode::RetainNotSupported,
-        Refusal::WillSize if !version.is_v5() => ReasonCode::NotAuthorized,
-        Refusal::WillSize => ReasonCode::PacketTooLarge,
-        Refusal::Method => ReasonCode::BadAuthenticationMethod,
-        // A client that takes no CONNACK is sent none [5.0 MQTT-3.1.2-24]; nor is one that was too slow, of whatever kind.
-        Refusal::AnswerSize | Refusal::Slow => return None,
-    })
 }
 
 /// The prefix and a UUID, as mosquitto makes them.

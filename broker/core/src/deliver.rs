@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use acl::{Acl, PublishGrant};
+use acl::PublishGrant;
 use mqtt::TopicName;
 
 use crate::courier::{Courier, done};
 use crate::message::{Item, Message};
 use crate::mount::sees;
 use crate::routes::{Audience, SharedRoute};
+use crate::rules::{Rules, RulesOf};
 use crate::session::{InFlight, Session};
 use crate::subscriptions::{Found, Subscriber};
 use crate::timers::Due;
@@ -76,11 +77,11 @@ impl Broker {
     /// Who gets the messages of the topic at `place`. Where that is found out anew, who wants them and may not have them is
     /// told of; what is remembered costs nothing.
     pub(crate) fn audience(&mut self, place: usize, out: &mut impl Outbox) -> Arc<Audience> {
-        let Self { routes, subscriptions, sessions, links, acl, settings, work, .. } = self;
+        let Self { routes, subscriptions, sessions, links, rules, settings, work, .. } = self;
         routes.audience(place, |topic| {
             let mut may = |subscriber: &Subscriber| {
                 let session = &sessions[subscriber.session as usize];
-                sees(settings, links, session, topic) && may_receive(acl, session, topic, out)
+                sees(settings, links, session, topic) && may_receive(rules, session, topic, out)
             };
             let (mut each, mut groups) = (Vec::new(), Vec::new());
             subscriptions.matches(topic, &mut |found| match found {
@@ -148,7 +149,7 @@ impl Broker {
             return false; // a will: there is nobody to refuse
         }
         let message = message.get_or_insert_with(|| Message::keep(item, self.kept.count(item.payload.len())));
-        let publisher = from.map(|key| self.sessions[key as usize].as_publisher());
+        let publisher = from.map(|key| self.sessions[key as usize].as_publisher(&self.rules));
         self.retained.set(Arc::clone(message), publisher.clone());
         let Some(publisher) = publisher else { return false };
         out.store(StoreOp::Retained(Arc::clone(message), publisher));
@@ -187,10 +188,10 @@ impl Broker {
 
     /// A session that was there is connected again: what was in flight comes again, then what waits.
     pub(crate) fn resume(&mut self, now: Instant, key: u32, out: &mut impl Outbox) {
-        let Self { sessions, acl, .. } = self;
+        let Self { sessions, rules, .. } = self;
         let Some(session) = sessions.get_mut(key as usize) else { return };
         let Some(mut outgoing) = session.outgoing.take() else { return };
-        let client = session.as_client();
+        let (client, acl) = (session.as_client(), rules.of(session.origin));
         // Whoever has come back may read less than whoever left.
         let gone = |held: &InFlight| !held.released && acl.may_receive(client, held.queued.message.topic()).is_none();
         for held in outgoing.take_all_in_flight(gone) {
@@ -202,10 +203,10 @@ impl Broker {
 
     /// Takes from a session what its user may not read any more: what waits, and what is still to be sent again.
     pub(crate) fn revoke(&mut self, key: u32, out: &mut impl Outbox) {
-        let Self { sessions, acl, stats, .. } = self;
+        let Self { sessions, rules, stats, .. } = self;
         let Some(session) = sessions.get_mut(key as usize) else { return };
         let Some(mut outgoing) = session.outgoing.take() else { return };
-        let client = session.as_client();
+        let (client, acl) = (session.as_client(), rules.of(session.origin));
         let mut repeated = outgoing.in_flight.len() - outgoing.to_repeat;
         while let Some(held) = outgoing.in_flight.get(repeated).filter(|_| session.on.is_some()) {
             if held.released || acl.may_receive(client, held.queued.message.topic()).is_some() {
@@ -215,7 +216,7 @@ impl Broker {
             }
         }
         for queued in outgoing.take_waiting(|queued| acl.may_receive(client, queued.message.topic()).is_none()) {
-            tell_denied(acl, client, queued.message.topic(), out);
+            tell_denied(rules.those_of(session.origin), client, queued.message.topic(), out);
             stats.dropped(DropCause::Rules);
             done(session, &queued, out);
         }
@@ -224,16 +225,16 @@ impl Broker {
 }
 
 /// Whether the rules let a session be sent messages of `topic`; if not, it is told of.
-fn may_receive(acl: &Acl, session: &Session, topic: TopicName<'_>, out: &mut impl Outbox) -> bool {
-    let may = acl.may_receive(session.as_client(), topic).is_some();
+fn may_receive(rules: &Rules, session: &Session, topic: TopicName<'_>, out: &mut impl Outbox) -> bool {
+    let may = rules.of(session.origin).may_receive(session.as_client(), topic).is_some();
     if !may {
-        tell_denied(acl, session.as_client(), topic, out);
+        tell_denied(rules.those_of(session.origin), session.as_client(), topic, out);
     }
     may
 }
 
 #[cold]
-pub(crate) fn tell_denied(acl: &Acl, client: acl::Client<'_>, topic: TopicName<'_>, out: &mut impl Outbox) {
+pub(crate) fn tell_denied(rules: RulesOf<'_>, client: acl::Client<'_>, topic: TopicName<'_>, out: &mut impl Outbox) {
     let acl::Client { client_id, username } = client;
-    out.tell(Event::ReadDenied { client_id, username, acl, topic: topic.as_str() });
+    out.tell(Event::ReadDenied { client_id, username, rules, topic: topic.as_str() });
 }

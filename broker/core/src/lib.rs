@@ -27,8 +27,10 @@ mod mount;
 mod outbox;
 mod publish;
 mod reason_string;
+mod refusing;
 mod retained;
 mod routes;
+mod rules;
 mod session;
 mod settings;
 mod shares;
@@ -52,6 +54,7 @@ pub use limits::*;
 pub use link::{Door, Trust};
 pub use message::Message;
 pub use outbox::{ClientFault, Credentials, EdgeCounts, End, Event, LinkId, Outbox, Refusal};
+pub use rules::{ListenerRules, RuleSets, RulesOf};
 pub use settings::{ListenerInfo, ListenerSettings, Settings, VersionSet};
 pub use stats::{DropCause, Stats};
 pub use store::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::publish::is_command;
+use crate::rules::Origin;
 use crate::session::{Expiry, InFlight, Outgoing, Queued, Session};
 use crate::sharing::inheritance;
 use crate::store::{SessionNumber, StoredSession, StoredWill};
@@ -35,7 +36,8 @@ impl Broker {
             (_, Expiry::After(_) | Expiry::Never) if was != expiry || is_news => {
                 let expiry_s = if let Expiry::After(seconds) = expiry { seconds } else { u32::MAX };
                 let (client_id, username) = (Arc::clone(&session.client_id), session.username.clone());
-                out.store(StoreOp::Session { number, client_id, username, expiry_s });
+                let listener = self.rules.stored(session.origin);
+                out.store(StoreOp::Session { number, client_id, username, listener, expiry_s });
             }
             (true, Expiry::AtDisconnect) => out.store(StoreOp::SessionGone(number)),
             _ => {}
@@ -139,18 +141,12 @@ impl Broker {
         let Some(will) = session.will.take() else { return };
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
         let topic = will.message.topic();
+        let acl = self.rules.of(session.origin);
         // The right is asked for when the will is published: it may have been taken away since CONNECT. And a will is no
         // way round to where a PUBLISH may not go.
-        let grant = if is_command(topic.as_str()) { None } else { self.acl.may_publish(client, topic) };
+        let grant = if is_command(topic.as_str()) { None } else { acl.may_publish(client, topic) };
         let Some(grant) = grant else {
-            out.tell(Event::PublishDenied {
-                client_id: &session.client_id,
-                username: session.username.as_deref(),
-                acl: &self.acl,
-                topic: topic.as_str(),
-                qos: will.message.qos(),
-                payload_bytes: will.message.payload().len(),
-            });
+            self.tell_denied(key, topic, will.message.qos(), will.message.payload().len(), out);
             return;
         };
         let mut item = will.message.item();
@@ -202,6 +198,7 @@ impl Broker {
         let session = Session {
             client_id: Arc::clone(&stored.client_id),
             username: stored.username.clone(),
+            origin: stored.listener.as_ref().map_or_else(Origin::default, |name| self.rules.origin(name)),
             number,
             on: None,
             expiry,

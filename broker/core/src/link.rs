@@ -18,8 +18,8 @@ pub struct Door {
 pub enum Trust {
     /// Nobody: the listener's rules count.
     Stranger,
-    /// This very process: a part of the appliance. Its user name is taken as said, the ACL
-    /// holds for it as for anyone.
+    /// This very process: a part of the appliance. Its user name is taken as said, and the rules of the first listener
+    /// hold for it as for anyone.
     Ours,
 }
 

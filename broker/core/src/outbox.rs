@@ -4,7 +4,7 @@ use std::fmt;
 
 use mqtt::{DecodeFault, ProtocolVersion, QoS};
 
-use crate::{AuthStep, DropCause, Message, StoreOp};
+use crate::{AuthStep, DropCause, Message, RulesOf, StoreOp};
 
 /// One connection, numbered by the edge. The edge may use a number again once the core was told
 /// [`crate::Broker::closed`] or has said [`Outbox::close`].
@@ -169,7 +169,7 @@ pub enum Event<'a> {
         /// Its user name.
         username: Option<&'a str>,
         /// The rules, for who wants to know which line decided.
-        acl: &'a acl::Acl,
+        rules: RulesOf<'a>,
         /// Where.
         topic: &'a str,
         /// How.
@@ -190,7 +190,7 @@ pub enum Event<'a> {
         /// Its user name.
         username: Option<&'a str>,
         /// The rules, for who wants to know which line decided.
-        acl: &'a acl::Acl,
+        rules: RulesOf<'a>,
         /// Of which topic.
         topic: &'a str,
     },

@@ -112,15 +112,7 @@ impl Broker {
             }
         };
         let Some(grant) = grant else {
-            let session = &self.sessions[key as usize];
-            out.tell(Event::PublishDenied {
-                client_id: &session.client_id,
-                username: session.username.as_deref(),
-                acl: &self.acl,
-                topic: topic.as_str(),
-                qos: publish.qos,
-                payload_bytes: publish.payload.len(),
-            });
+            self.tell_denied(key, topic, publish.qos, publish.payload.len(), out);
             return Ok(Err(ReasonCode::NotAuthorized));
         };
         let limit = self.settings.message_size_limit;
@@ -147,6 +139,27 @@ impl Broker {
             return self.has_no_room(link, publish.qos, ClientFault::StoreFull);
         }
         Ok(Ok(grant))
+    }
+
+    /// The operator is told that a client may not publish.
+    #[cold]
+    pub(crate) fn tell_denied(
+        &self,
+        key: u32,
+        topic: TopicName<'_>,
+        qos: QoS,
+        payload_bytes: usize,
+        out: &mut impl Outbox,
+    ) {
+        let session = &self.sessions[key as usize];
+        out.tell(Event::PublishDenied {
+            client_id: &session.client_id,
+            username: session.username.as_deref(),
+            rules: self.rules.those_of(session.origin),
+            topic: topic.as_str(),
+            qos,
+            payload_bytes,
+        });
     }
 
     /// Before 5.0 there is no word for it: what cannot be acknowledged ends the connection, and comes again.
@@ -194,7 +207,7 @@ impl Broker {
         }
         let session = &self.sessions[key as usize];
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
-        Ok(self.acl.may_publish(client, topic))
+        Ok(self.rules.of(session.origin).may_publish(client, topic))
     }
 
     fn check_available(&self, link: LinkId, publish: &Publish<'_>) -> Result<(), ClientFault> {

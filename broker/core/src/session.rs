@@ -9,6 +9,7 @@ use mqtt::{PacketId, ProtocolVersion, QoS};
 
 use crate::alias_table::AliasTable;
 use crate::filter_set::FilterSet;
+use crate::rules::{Origin, Rules};
 use crate::store::{Publisher, SessionNumber};
 use crate::taken::Unreleased;
 use crate::wanted::Identifiers;
@@ -20,6 +21,8 @@ use crate::{Instant, LinkId, Message};
 pub(crate) struct Session {
     pub client_id: Arc<str>,
     pub username: Option<Box<str>>,
+    /// By which listener it came in last: whose rules count.
+    pub origin: Origin,
     /// Its number in the store; durable sessions only.
     pub number: SessionNumber,
     /// The connection, while there is one.
@@ -48,8 +51,11 @@ impl Session {
     }
 
     /// As retained messages remember it.
-    pub(crate) fn as_publisher(&mut self) -> Arc<Publisher> {
-        let made = || Arc::new(Publisher { client_id: Arc::clone(&self.client_id), username: self.username.clone() });
+    pub(crate) fn as_publisher(&mut self, rules: &Rules) -> Arc<Publisher> {
+        let made = || {
+            let (client_id, username) = (Arc::clone(&self.client_id), self.username.clone());
+            Arc::new(Publisher { client_id, username, listener: rules.stored(self.origin) })
+        };
         Arc::clone(self.as_publisher.get_or_insert_with(made))
     }
 }

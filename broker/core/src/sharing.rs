@@ -80,7 +80,7 @@ impl Broker {
             let may = |member: &Subscriber| {
                 let session = &self.sessions[member.session as usize];
                 sees(&self.settings, &self.links, session, topic)
-                    && self.acl.may_receive(session.as_client(), topic).is_some()
+                    && self.rules.of(session.origin).may_receive(session.as_client(), topic).is_some()
             };
             let shared = SharedRoute { group, members: members.filter(may).collect() };
             self.frames.begin();

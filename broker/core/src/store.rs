@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mqtt::{PacketId, QoS, SubscriptionOptions, TopicFilterBuf, TopicNameBuf};
 
+use crate::rules::Rules;
 use crate::{Identifiers, Instant, Message};
 
 /// A durable session in the store. Numbers are not used again while the store lives.
@@ -18,7 +19,7 @@ pub struct SessionNumber(pub u64);
 /// Something that must outlive the process.
 #[derive(Clone, Debug)]
 pub enum StoreOp {
-    /// A durable session begins, or its user or its expiry changed.
+    /// A durable session begins, or its user, its listener or its expiry changed.
     Session {
         /// Its number from now on.
         number: SessionNumber,
@@ -26,6 +27,8 @@ pub enum StoreOp {
         client_id: Arc<str>,
         /// Whose rights count for what is delivered to it.
         username: Option<Box<str>>,
+        /// By which listener it came in last, as in [`Publisher::listener`].
+        listener: Option<Arc<str>>,
         /// Seconds that it outlives its connection; `u32::MAX`: for ever.
         expiry_s: u32,
     },
@@ -77,13 +80,15 @@ pub struct Publisher {
     pub client_id: Arc<str>,
     /// User Name.
     pub username: Option<Box<str>>,
+    /// By which listener it came in: [`crate::ListenerRules::name`]; `None` if that is not known.
+    pub listener: Option<Arc<str>>,
 }
 
 impl Publisher {
-    /// Whether the rules would let it publish to `topic` today.
-    pub(crate) fn may_still(&self, acl: &acl::Acl, topic: mqtt::TopicName<'_>) -> bool {
+    /// Whether the rules of its listener would let it publish to `topic` today.
+    pub(crate) fn may_still(&self, rules: &Rules, topic: mqtt::TopicName<'_>) -> bool {
         let client = acl::Client { client_id: &self.client_id, username: self.username.as_deref() };
-        acl.may_publish(client, topic).is_some()
+        rules.of_name(self.listener.as_deref().unwrap_or_default()).may_publish(client, topic).is_some()
     }
 }
 
@@ -157,6 +162,8 @@ pub struct StoredSession {
     pub client_id: Arc<str>,
     /// Whose rights count for what is delivered to it.
     pub username: Option<Box<str>>,
+    /// By which listener it came in last, as in [`Publisher::listener`].
+    pub listener: Option<Arc<str>>,
     /// Seconds that it outlives its connection; `u32::MAX`: for ever.
     pub expiry_s: u32,
     /// What is due, if it was said that its client is away.
@@ -180,10 +187,11 @@ impl MemoryStore {
     /// Carries one operation out. What it speaks of and is not there is ignored.
     pub fn apply(&mut self, op: StoreOp) {
         match op {
-            StoreOp::Session { number, client_id, username, expiry_s } => {
+            StoreOp::Session { number, client_id, username, listener, expiry_s } => {
                 let session = self.sessions.entry(number).or_default();
                 session.client_id = client_id;
                 session.username = username;
+                session.listener = listener;
                 session.expiry_s = expiry_s;
             }
             StoreOp::SessionGone(number) => {

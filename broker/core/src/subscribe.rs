@@ -107,7 +107,7 @@ impl Broker {
     ) -> (ReasonCode, bool) {
         let session = &mut self.sessions[key as usize];
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
-        if self.acl.may_subscribe(client, filter).is_none() {
+        if self.rules.of(session.origin).may_subscribe(client, filter).is_none() {
             out.tell(Event::SubscribeDenied { client_id: &session.client_id, filter: filter.as_str() });
             return (ReasonCode::NotAuthorized, false);
         }
@@ -169,18 +169,21 @@ impl Broker {
         identifier: u32,
         out: &mut impl Outbox,
     ) {
-        let Self { sessions, retained, acl, stats, settings, work, .. } = self;
+        let Self { sessions, retained, rules, stats, settings, work, .. } = self;
         let session = &mut sessions[key as usize];
         let client = acl::Client { client_id: &session.client_id, username: session.username.as_deref() };
+        let those = rules.those_of(session.origin);
+        let acl = those.acl;
         let outlasts = session.expiry.is_durable();
         let held = &mut session.outgoing;
         retained.matches(filter, now, &mut |RetainedMessage { message, publisher }| {
             *work += 1;
             if acl.may_receive(client, message.topic()).is_none() {
-                tell_denied(acl, client, message.topic(), out);
+                tell_denied(those, client, message.topic(), out);
                 return;
             }
-            if settings.check_retain_source && publisher.as_ref().is_some_and(|by| !by.may_still(acl, message.topic()))
+            if settings.check_retain_source
+                && publisher.as_ref().is_some_and(|by| !by.may_still(rules, message.topic()))
             {
                 return;
             }

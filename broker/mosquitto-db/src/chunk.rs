@@ -34,6 +34,8 @@ pub struct Message<'a> {
     pub source_id: &'a str,
     /// The publisher's User Name. Before version 4 it was not kept.
     pub source_username: Option<&'a str>,
+    /// The port of the listener by which it came in; 0: not known. Before version 4 it was not kept.
+    pub source_port: u16,
     /// Not checked.
     pub topic: &'a str,
     /// What was published.
@@ -123,6 +125,8 @@ pub struct Client<'a> {
     /// wrong order of bytes, so there is more behind the name; and if the next has none either, the length is right
     /// again and the name seems to be its own.
     pub has_left_over_username: bool,
+    /// The port of the listener by which it came in last; 0: not known. Before version 6 it was not kept.
+    pub port: u16,
     /// The Packet Identifier that was given last.
     pub last_packet_id: u16,
     /// Seconds that the session outlives its connection; `u32::MAX`: for ever, as it was before version 5.

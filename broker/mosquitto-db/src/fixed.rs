@@ -50,9 +50,9 @@ fn room(cursor: &mut Cursor<'_>, rest: usize, sizes: &[usize]) -> Option<()> {
 fn client<'a>(version: u32, cursor: &mut Cursor<'a>) -> Option<Client<'a>> {
     let (ends_at, expiry_s) = (cursor.seconds()?, cursor.u32()?);
     let (last_packet_id, id_len) = (cursor.u16()?, cursor.u16()?);
-    let mut username_len = 0;
+    let (mut port, mut username_len) = (0, 0);
     if version >= 6 {
-        let _port = cursor.u16()?;
+        port = cursor.u16()?;
         username_len = cursor.u16()?;
         // None where eight bytes may begin at any fourth.
         room(cursor, usize::from(id_len) + usize::from(username_len), &[0, 4])?;
@@ -62,7 +62,7 @@ fn client<'a>(version: u32, cursor: &mut Cursor<'a>) -> Option<Client<'a>> {
     let username = username(name);
     let has_left_over_username = username.is_none() && !name.is_empty();
     let ends_at_s = time(ends_at);
-    Some(Client { client_id, username, has_left_over_username, last_packet_id, expiry_s, ends_at_s })
+    Some(Client { client_id, username, has_left_over_username, port, last_packet_id, expiry_s, ends_at_s })
 }
 
 fn client_message<'a>(cursor: &mut Cursor<'a>) -> Option<ClientMessage<'a>> {
@@ -81,7 +81,7 @@ fn message<'a>(cursor: &mut Cursor<'a>) -> Option<Message<'a>> {
     let payload_len = usize::try_from(cursor.u32()?).ok()?;
     let _publishers_packet_id = cursor.u16()?;
     let (id_len, username_len, topic_len) = (cursor.u16()?, cursor.u16()?, cursor.u16()?);
-    let _port = cursor.u16()?;
+    let source_port = cursor.u16()?;
     let (qos, retain) = (cursor.u8()?, cursor.u8()? != 0);
     let source_id = cursor.text_of(id_len.into())?;
     let source_username = username(cursor.take(username_len.into())?);
@@ -89,7 +89,7 @@ fn message<'a>(cursor: &mut Cursor<'a>) -> Option<Message<'a>> {
     let payload = cursor.take(payload_len)?;
     let properties = properties(cursor)?;
     let expires_at_s = time(expires_at);
-    Some(Message { id, source_id, source_username, topic, payload, properties, expires_at_s, qos, retain })
+    Some(Message { id, source_id, source_username, source_port, topic, payload, properties, expires_at_s, qos, retain })
 }
 
 /// To the end: nothing, or their length and they.

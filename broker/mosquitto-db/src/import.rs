@@ -39,6 +39,8 @@ pub struct Session {
     pub client_id: Arc<str>,
     /// Whose rights count for what is delivered to it.
     pub username: Option<Box<str>>,
+    /// By which listener it came in last.
+    pub listener: Option<Arc<str>>,
     /// Seconds that it outlives its connection; `u32::MAX`: for ever.
     pub expiry_s: u32,
     /// When it ends if its client does not come back; `None`: never.
@@ -127,8 +129,8 @@ impl Import {
 impl Session {
     /// As operations of the store.
     pub fn into_ops(self) -> impl Iterator<Item = StoreOp> {
-        let Self { number, client_id, username, expiry_s, ends_at, subscriptions, messages, taken } = self;
-        let begin = StoreOp::Session { number, client_id, username, expiry_s };
+        let Self { number, client_id, username, listener, expiry_s, ends_at, subscriptions, messages, taken } = self;
+        let begin = StoreOp::Session { number, client_id, username, listener, expiry_s };
         let away = ends_at.map(|at| StoreOp::Away { session: number, ends_at: Some(at), will: None });
         std::iter::once(begin)
             .chain(away)
@@ -172,7 +174,8 @@ impl Maker {
         let expires_at = message.expires_at_s.map(|at| self.instant(at));
         let kept = Kept::restored(topic.into(), message.payload.into(), forwarded(&properties), expires_at, qos);
         let (client_id, username) = (message.source_id.into(), message.source_username.map(Box::from));
-        self.import.messages.insert(message.id, (kept, Arc::new(Publisher { client_id, username })));
+        let listener = listener(message.source_port);
+        self.import.messages.insert(message.id, (kept, Arc::new(Publisher { client_id, username, listener })));
     }
 
     fn client(&mut self, client: &Client<'_>) {
@@ -189,7 +192,8 @@ impl Maker {
             if client.username.is_some() && username.is_none() {
                 self.import.report.left_out.count(Reason::UserUnclear, Some(client.client_id));
             }
-            self.begin(client.client_id, username, client.expiry_s, ends_at);
+            let at = self.begin(client.client_id, username, client.expiry_s, ends_at);
+            self.import.sessions[at].listener = listener(client.port);
         }
     }
 
@@ -213,6 +217,7 @@ impl Maker {
             number: SessionNumber(at as u64 + 1),
             client_id: client_id.into(),
             username: username.map(Box::from),
+            listener: None,
             expiry_s,
             ends_at,
             subscriptions: Vec::new(),
@@ -322,6 +327,11 @@ impl Maker {
         }
         self.import
     }
+}
+
+/// As the store calls the listener of this port.
+fn listener(port: u16) -> Option<Arc<str>> {
+    (port > 0).then(|| port.to_string().into())
 }
 
 /// What goes on to subscribers [5.0 §3.3.2.3]: not what concerned one hop, nor the expiry, which is kept as a time.

@@ -46,6 +46,7 @@ pub(crate) fn decode<'a>(version: u32, kind: u32, cursor: &mut Cursor<'a>) -> Op
                 client_id,
                 username: None,
                 has_left_over_username: false,
+                port: 0,
                 last_packet_id,
                 expiry_s: u32::MAX,
                 ends_at_s: None,
@@ -57,15 +58,26 @@ pub(crate) fn decode<'a>(version: u32, kind: u32, cursor: &mut Cursor<'a>) -> Op
 
 fn message<'a>(version: u32, cursor: &mut Cursor<'a>) -> Option<Message<'a>> {
     let (id, source_id) = (cursor.id()?, cursor.text()?);
-    let mut source_username = None;
+    let (mut source_username, mut source_port) = (None, 0);
     if version >= 4 {
         source_username = username(cursor.text()?.as_bytes());
-        let _port = cursor.u16()?;
+        source_port = cursor.u16()?;
     }
     let _publishers_packet_id = cursor.u16()?;
     let _unused = cursor.u16()?;
     let (topic, qos, retain) = (cursor.text()?, cursor.u8()?, cursor.u8()? != 0);
     let len = cursor.u32()?;
     let payload = cursor.take(usize::try_from(len).ok()?)?;
-    Some(Message { id, source_id, source_username, topic, payload, properties: &[], expires_at_s: None, qos, retain })
+    Some(Message {
+        id,
+        source_id,
+        source_username,
+        source_port,
+        topic,
+        payload,
+        properties: &[],
+        expires_at_s: None,
+        qos,
+        retain,
+    })
 }

@@ -72,14 +72,15 @@ pub(super) fn no_request(fault: HeadFault) -> Answer {
 fn may_ask(head: &Head<'_>, access: &HttpAccess, at: usize, path: &str) -> Result<(), Stranger> {
     let login = credentials(head);
     let username = login.as_ref().map(|(user, _)| user.as_str());
-    let is_known = match (&login, &access.passwords) {
-        (None, _) => head.value("Authorization").is_none() && access.doors[at].allow_anonymous,
+    let door = &access.doors[at];
+    let is_known = match (&login, &door.passwords) {
+        (None, _) => head.value("Authorization").is_none() && door.allow_anonymous,
         (Some((user, password)), Some(passwords)) => passwords.verify(user, password),
         (Some(_), None) => true, // nobody's name is doubted, as at an MQTT listener
     };
     let may_read = || {
         let topic = TopicName::new(path).ok();
-        topic.is_some_and(|topic| access.acl.may_receive(Client { client_id: CLIENT_ID, username }, topic).is_some())
+        topic.is_some_and(|topic| door.acl.may_receive(Client { client_id: CLIENT_ID, username }, topic).is_some())
     };
     if is_known && may_read() { Ok(()) } else { Err(Stranger(login.map(|(user, _)| user))) }
 }
@@ -136,20 +137,25 @@ mod tests {
     fn access(acl: &str, is_closed: bool) -> HttpAccess {
         let hash = acl::PasswordHash::create(acl::HashAlgorithm::Sha512, None, b"secret", &[7; 12]).expect("a hash");
         let file = format!("anna:{hash}\nbert:{hash}\n");
-        HttpAccess {
+        let door = HttpDoor {
+            protection: Protection::default(),
+            allow_anonymous: !is_closed,
             acl: Arc::new(if acl.is_empty() { Acl::open() } else { Acl::parse(acl.as_bytes()).expect("rules") }),
             passwords: is_closed.then(|| Arc::new(PasswordFile::parse(file.as_bytes()).expect("a password file"))),
-            listeners_json: "{}".to_owned(),
-            doors: vec![HttpDoor { protection: Protection::default(), allow_anonymous: !is_closed }],
-        }
+        };
+        HttpAccess { listeners_json: "{}".to_owned(), doors: vec![door] }
     }
 
     /// Status and body.
     fn asked(text: &str, access: &HttpAccess) -> (String, String) {
+        asked_at(0, text, access)
+    }
+
+    fn asked_at(at: usize, text: &str, access: &HttpAccess) -> (String, String) {
         let text = format!("{text}\r\n\r\n");
         let head = Head::parse(text.as_bytes()).expect("a head");
         let answer =
-            answer(&head, access, 0, None, || Some(vec![("$SYS/a".to_owned(), 1), ("$SYS/b c".to_owned(), 2)]));
+            answer(&head, access, at, None, || Some(vec![("$SYS/a".to_owned(), 1), ("$SYS/b c".to_owned(), 2)]));
         let text = String::from_utf8(answer.bytes).expect("UTF-8");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
@@ -174,6 +180,28 @@ mod tests {
         ];
         for (request, status, body) in rows {
             assert_eq!(asked(request, &open), (status.to_owned(), body.to_owned()), "{request}");
+        }
+    }
+
+    #[test]
+    fn each_listener_has_its_own_passwords_and_rules() {
+        let mut both = access("user anna\ntopic read /api/v1/version\n", true);
+        both.doors.append(&mut access("topic read /api/v1/listeners\n", false).doors);
+        let anna = format!("Authorization: Basic {}", BASE64.encode("anna:secret"));
+        let rows = [
+            (0, "/api/v1/version", "X: y", "401"),
+            (0, "/api/v1/version", &anna, "200"),
+            (0, "/api/v1/listeners", &anna, "401"),
+            (1, "/api/v1/version", "X: y", "401"),
+            (1, "/api/v1/listeners", "X: y", "200"),
+            (1, "/api/v1/version", &anna, "401"),
+        ];
+        for (at, path, field, status) in rows {
+            assert_eq!(
+                asked_at(at, &format!("GET {path} HTTP/1.1\r\n{field}"), &both).0,
+                status,
+                "{at} {path} {field}"
+            );
         }
     }
 

@@ -39,6 +39,10 @@ const HAS_IDENTIFIERS: u8 = 1 << 5;
 const HAS_SHARE: u8 = 1 << 6;
 const IS_SHARED: u8 = 1 << 7;
 
+/// Of what the rules for a client depend on.
+const HAS_USERNAME: u8 = 1;
+const HAS_LISTENER: u8 = 1 << 1;
+
 /// Of a session whose client is away.
 const ENDS: u8 = 1;
 const HAS_WILL: u8 = 1 << 1;
@@ -51,10 +55,10 @@ const HAS_PROPERTIES: u8 = 1 << 3;
 
 pub(crate) fn encode(record: &Record, clock: Clock, to: &mut Vec<u8>) {
     match record {
-        Record::Session { number, client_id, username, expiry_s } => {
+        Record::Session { number, client_id, username, listener, expiry_s } => {
             begin(to, SESSION, *number);
             put_bytes(to, client_id.as_bytes());
-            put_username(to, username.as_deref());
+            put_rights(to, username.as_deref(), listener.as_deref());
             put_number(to, (*expiry_s).into());
         }
         Record::SessionGone(number) => begin(to, SESSION_GONE, *number),
@@ -99,7 +103,7 @@ pub(crate) fn encode(record: &Record, clock: Clock, to: &mut Vec<u8>) {
         Record::Retained(message, publisher) => {
             to.push(RETAINED);
             put_bytes(to, publisher.client_id.as_bytes());
-            put_username(to, publisher.username.as_deref());
+            put_rights(to, publisher.username.as_deref(), publisher.listener.as_deref());
             put_message(to, message, clock);
         }
         Record::RetainedGone(topic) => {
@@ -124,10 +128,11 @@ fn begin(to: &mut Vec<u8>, kind: u8, session: SessionNumber) {
     put_number(to, session.0);
 }
 
-fn put_username(to: &mut Vec<u8>, username: Option<&str>) {
-    to.push(username.is_some().into());
-    if let Some(username) = username {
-        put_bytes(to, username.as_bytes());
+/// On which the rules for a client depend, besides its Client Identifier.
+fn put_rights(to: &mut Vec<u8>, username: Option<&str>, listener: Option<&str>) {
+    to.push(set(QoS::AtMostOnce, &[(HAS_USERNAME, username.is_some()), (HAS_LISTENER, listener.is_some())]));
+    for text in [username, listener].into_iter().flatten() {
+        put_bytes(to, text.as_bytes());
     }
 }
 
@@ -211,7 +216,9 @@ pub(crate) fn decode(version: u16, bytes: &[u8], clock: Clock) -> Option<Record>
     let kind = from.byte()?;
     let record = match kind {
         RETAINED => {
-            let publisher = Publisher { client_id: from.text()?.into(), username: username(from)? };
+            let client_id = from.text()?.into();
+            let (username, listener) = rights(from)?;
+            let publisher = Publisher { client_id, username, listener };
             Record::Retained(message(from, clock)?, Arc::new(publisher))
         }
         RETAINED_GONE => Record::RetainedGone(topic(std::str::from_utf8(from.rest()).ok()?)?),
@@ -227,7 +234,8 @@ fn of_session(kind: u8, number: SessionNumber, from: &mut Reader<'_>, clock: Clo
     Some(match kind {
         SESSION => {
             let client_id = from.text()?.into();
-            Record::Session { number, client_id, username: username(from)?, expiry_s: from.small()? }
+            let (username, listener) = rights(from)?;
+            Record::Session { number, client_id, username, listener, expiry_s: from.small()? }
         }
         SESSION_GONE => Record::SessionGone(number),
         SUBSCRIBED => {
@@ -276,9 +284,17 @@ fn flag(from: &mut Reader<'_>) -> Option<bool> {
     }
 }
 
-#[expect(clippy::option_option, reason = "that there is none is not a fault")]
-fn username(from: &mut Reader<'_>) -> Option<Option<Box<str>>> {
-    Some(if flag(from)? { Some(from.text()?.into()) } else { None })
+/// User Name and listener.
+type Rights = (Option<Box<str>>, Option<Arc<str>>);
+
+fn rights(from: &mut Reader<'_>) -> Option<Rights> {
+    let flags = from.byte()?;
+    if flags & !(HAS_USERNAME | HAS_LISTENER) != 0 {
+        return None;
+    }
+    let username = if flags & HAS_USERNAME != 0 { Some(from.text()?.into()) } else { None };
+    let listener = if flags & HAS_LISTENER != 0 { Some(from.text()?.into()) } else { None };
+    Some((username, listener))
 }
 
 fn packet_id(from: &mut Reader<'_>) -> Option<PacketId> {
@@ -357,8 +373,10 @@ mod tests {
 
     fn all() -> Vec<Record> {
         let number = SessionNumber(300);
-        let publisher =
-            |username: Option<&str>| Arc::new(Publisher { client_id: "p".into(), username: username.map(Box::from) });
+        let publisher = |username: Option<&str>, listener: Option<&str>| {
+            let (username, listener) = (username.map(Box::from), listener.map(Arc::from));
+            Arc::new(Publisher { client_id: "p".into(), username, listener })
+        };
         let filter = TopicFilterBuf::from(TopicFilter::new("$share/g/a/+").expect("a filter"));
         let options = SubscriptionOptions::from_u8(0b10_1101).expect("options");
         let waiting = Waiting {
@@ -381,8 +399,14 @@ mod tests {
             ..waiting.clone()
         };
         vec![
-            Record::Session { number, client_id: "é".into(), username: None, expiry_s: u32::MAX },
-            Record::Session { number, client_id: "".into(), username: Some("".into()), expiry_s: 0 },
+            Record::Session { number, client_id: "é".into(), username: None, listener: None, expiry_s: u32::MAX },
+            Record::Session {
+                number,
+                client_id: "".into(),
+                username: Some("".into()),
+                listener: Some("1883 ::1".into()),
+                expiry_s: 0,
+            },
             Record::SessionGone(SessionNumber(u64::MAX)),
             Record::Subscribed(number, StoredSubscription { filter: filter.clone(), options, identifier: 268_435_455 }),
             Record::Unsubscribed(number, filter),
@@ -398,8 +422,9 @@ mod tests {
                 StoredTaken { message: message_of(Some(Instant::from_millis(5))), retain: true },
             ),
             Record::Released(number, id(256)),
-            Record::Retained(message_of(Some(Instant::from_millis(5))), publisher(None)),
-            Record::Retained(message_of(None), publisher(Some("u"))),
+            Record::Retained(message_of(Some(Instant::from_millis(5))), publisher(None, None)),
+            Record::Retained(message_of(None), publisher(Some("u"), None)),
+            Record::Retained(message_of(None), publisher(None, Some("/run/x"))),
             Record::RetainedGone(topic("a/é").expect("a topic")),
             Record::Body(7, message_of(None)),
             Record::Told { file: 9, sum: u32::MAX },

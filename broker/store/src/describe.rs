@@ -20,13 +20,14 @@ pub(crate) fn describe(
         None => format!("session {}", number.0),
     };
     match record {
-        Record::Session { number, client_id, username, expiry_s } => {
+        Record::Session { number, client_id, username, listener, expiry_s } => {
             let user = username.as_ref().map_or_else(String::new, |username| format!(" of {username:?}"));
             let lasts = match *expiry_s {
                 u32::MAX => "for ever".to_owned(),
                 seconds => format!("{seconds} s"),
             };
-            format!("session: {} is client {client_id:?}{user}, lasts {lasts}", number.0)
+            let door = listener.as_ref().map_or_else(String::new, |listener| format!(" by listener {listener:?}"));
+            format!("session: {} is client {client_id:?}{user}{door}, lasts {lasts}", number.0)
         }
         Record::Away(number, StoredAway { ends_at, will }) => {
             let mut text = format!("away: {}", of(number));

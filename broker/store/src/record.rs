@@ -13,6 +13,7 @@ pub(crate) enum Record {
         number: SessionNumber,
         client_id: Arc<str>,
         username: Option<Box<str>>,
+        listener: Option<Arc<str>>,
         expiry_s: u32,
     },
     SessionGone(SessionNumber),

@@ -28,6 +28,7 @@ pub struct Recovered {
 pub(crate) struct About {
     pub client_id: Arc<str>,
     pub username: Option<Box<str>>,
+    pub listener: Option<Arc<str>>,
     pub expiry_s: u32,
     pub away: Option<StoredAway>,
 }
@@ -70,10 +71,11 @@ impl Recovered {
         let mut messages = self.messages.into_iter().peekable();
         let mut taken = self.taken.into_iter().peekable();
         self.sessions.into_iter().map(move |(number, about)| {
-            let About { client_id, username, expiry_s, away } = about;
+            let About { client_id, username, listener, expiry_s, away } = about;
             let session = StoredSession {
                 client_id,
                 username,
+                listener,
                 expiry_s,
                 away,
                 subscriptions: of(&mut subscriptions, number).collect(),

@@ -115,8 +115,8 @@ impl Replay {
         }
         for (number, (record, mark)) in self.sessions {
             index.note(&record, mark);
-            if let Record::Session { client_id, username, expiry_s, .. } = record {
-                recovered.sessions.insert(number, About { client_id, username, expiry_s, away: None });
+            if let Record::Session { client_id, username, listener, expiry_s, .. } = record {
+                recovered.sessions.insert(number, About { client_id, username, listener, expiry_s, away: None });
             }
         }
         for (number, (away, mark)) in self.aways {

@@ -173,8 +173,8 @@ impl Store {
 
     fn carry_out(&mut self, op: StoreOp) {
         let record = match op {
-            StoreOp::Session { number, client_id, username, expiry_s } => {
-                Record::Session { number, client_id, username, expiry_s }
+            StoreOp::Session { number, client_id, username, listener, expiry_s } => {
+                Record::Session { number, client_id, username, listener, expiry_s }
             }
             StoreOp::Queued(number, held) => {
                 if !self.index.has_session(number) {

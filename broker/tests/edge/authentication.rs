@@ -26,7 +26,7 @@ fn file(text: &str) -> PasswordFile {
 
 fn start() -> Running {
     start_behind(Protection::default(), |appliance| {
-        appliance.passwords = Some(file(LINE));
+        appliance.passwords = vec![Some(std::sync::Arc::new(file(LINE)))];
         appliance.settings.listeners[0].checks_passwords = true;
         appliance.settings.listeners[0].allow_anonymous = false;
         appliance.connection_messages = true;

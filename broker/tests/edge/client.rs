@@ -35,9 +35,9 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
             ..ListenerConfig::default()
         }],
         settings: Settings { listeners: vec![listener], ..Settings::default() },
-        acl: Acl::open(),
-        acl_file: None,
-        passwords: None,
+        rules: Acl::open().into(),
+        acl_files: Vec::new(),
+        passwords: Vec::new(),
         connection_messages: false,
         connections_max: None,
         strangers_max: broker::STRANGERS_MAX,
@@ -60,9 +60,9 @@ pub(crate) fn reloaded(passwords: Option<PasswordFile>, protection: Option<Prote
     let listener =
         ListenerSettings { allow_anonymous: !checks_passwords, checks_passwords, ..ListenerSettings::default() };
     Reloaded {
-        acl: Acl::open(),
-        acl_file: None,
-        passwords,
+        rules: Acl::open().into(),
+        acl_files: Vec::new(),
+        passwords: vec![passwords.map(std::sync::Arc::new)],
         listeners: vec![ReloadedListener::Stays { protection, max_connections: None }],
         http_access: None,
         settings: Settings { listeners: vec![listener], ..Settings::default() },
@@ -79,7 +79,7 @@ pub(crate) fn start() -> Running {
 /// A plain broker that wants the password of `password_file(user, password)`.
 pub(crate) fn start_with_password(user: &str, password: &str) -> Running {
     start_behind(Protection::default(), |appliance| {
-        appliance.passwords = Some(password_file(user, password));
+        appliance.passwords = vec![Some(std::sync::Arc::new(password_file(user, password)))];
         appliance.settings.listeners[0].checks_passwords = true;
         appliance.settings.listeners[0].allow_anonymous = false;
     })

@@ -88,9 +88,9 @@ fn two_brokers_cannot_have_one_store() {
     let another = Appliance {
         listeners: Vec::new(),
         settings: broker_core::Settings::default(),
-        acl: acl::Acl::open(),
-        acl_file: None,
-        passwords: None,
+        rules: acl::Acl::open().into(),
+        acl_files: Vec::new(),
+        passwords: Vec::new(),
         connection_messages: false,
         connections_max: None,
         strangers_max: 1,

@@ -55,7 +55,7 @@ fn the_last_words_of_who_went_away_while_its_password_was_verified_are_heard_who
     for _ in 0..10 {
         // A broker of its own for each round: a login that was verified is remembered.
         let broker = start_behind(Protection::default(), |appliance| {
-            appliance.passwords = Some(password_file("user", "secret"));
+            appliance.passwords = vec![Some(std::sync::Arc::new(password_file("user", "secret")))];
             appliance.settings.listeners[0].checks_passwords = true;
         });
         let mut watcher = broker.client("watcher");

@@ -304,7 +304,7 @@ fn other_origins_count_after_a_reload_and_who_is_in_stays_in() {
 fn the_address_that_a_proxy_tells_is_the_clients_in_the_log() {
     let broker = start_behind(Protection { websocket: Some(rules(&[])), ..Protection::default() }, |appliance| {
         appliance.connection_messages = true;
-        appliance.passwords = Some(password_file("u", "p"));
+        appliance.passwords = vec![Some(std::sync::Arc::new(password_file("u", "p")))];
         appliance.settings.listeners[0].checks_passwords = true;
     });
     let log = Log::begin();

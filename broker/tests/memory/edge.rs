@@ -39,9 +39,9 @@ fn connection_by(protection: Protection, request: &[u8], before: &[u8], [client_
     let appliance = Appliance {
         listeners: vec![listener],
         settings: Settings { listeners, ..Settings::default() },
-        acl: Acl::open(),
-        acl_file: None,
-        passwords: None,
+        rules: Acl::open().into(),
+        acl_files: Vec::new(),
+        passwords: Vec::new(),
         connection_messages: false,
         connections_max: None,
         strangers_max: broker::STRANGERS_MAX,

@@ -112,7 +112,9 @@ pub(super) fn subscribe(version: ProtocolVersion, id: u16, filters: &[(&str, u8)
 pub(super) fn unsubscribe(version: ProtocolVersion, id: u16, filters: &[&str]) -> Vec<u8> {
     let mut body = id.to_be_bytes().to_vec();
     body.extend(none(version));
-    filters.iter().for_each(|filter| body.extend(text(filter)));
+    for filter in filters {
+        body.extend(text(filter));
+    }
     packet(0xA2, &body)
 }
 

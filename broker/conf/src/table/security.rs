@@ -11,7 +11,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         takes: Takes::Bool,
         default: "false",
         deprecated: Some("Please see the documentation for how to achieve the same effect."),
-        means: "Let the options of this section speak of the listener they stand under.",
+        means: "Let the options of this section speak of the listener they stand under; one without a file has no passwords, \
+                or no rules. Who is away, and what it left behind, has those of the listener by which it came in last.",
         carry: Carry::Own(per_listener_settings),
         ..PLAIN
     },

@@ -16,6 +16,7 @@ mod delivering;
 mod full_store;
 mod keeping;
 mod limits;
+mod listeners;
 mod mounting;
 mod overload;
 mod publishing;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use acl::Acl;
 use broker_core::{
     AuthAnswer, AuthStep, Broker, Credentials, Door, EdgeCounts, Event, Instant, LinkId, MemoryStore, Outbox, Refusal,
-    Settings, StoreOp, Trust,
+    RuleSets, Settings, StoreOp, Trust,
 };
 use mqtt::{
     Ack, Connect, Disconnect, FiltersBuf, FiltersWithOptionsBuf, Packet, PacketId, Properties, PropertiesBuf, Property,
@@ -251,14 +251,14 @@ impl World {
         Self::ruled(settings, Acl::open())
     }
 
-    pub(crate) fn ruled(settings: Settings, acl: Acl) -> Self {
-        let broker = Broker::new(settings, acl, 1);
+    pub(crate) fn ruled(settings: Settings, rules: impl Into<RuleSets>) -> Self {
+        let broker = Broker::new(settings, rules, 1);
         Self { broker, now: Instant::from_millis(1_000), desk: Desk::default(), next_link: 0 }
     }
 
     /// The process dies and another begins with what was committed.
-    pub(crate) fn restart(self, settings: Settings, acl: Acl) -> Self {
-        let mut world = Self::ruled(settings, acl);
+    pub(crate) fn restart(self, settings: Settings, rules: impl Into<RuleSets>) -> Self {
+        let mut world = Self::ruled(settings, rules);
         world.now = self.now;
         world.desk.store = self.desk.store;
         world.next_link = self.next_link;
@@ -403,7 +403,11 @@ impl World {
     }
 
     pub(crate) fn set_acl(&mut self, rules: &str) {
-        self.broker.set_acl(Acl::parse(rules.as_bytes()).unwrap(), &mut self.desk);
+        self.set_rules(Acl::parse(rules.as_bytes()).unwrap());
+    }
+
+    pub(crate) fn set_rules(&mut self, rules: impl Into<RuleSets>) {
+        self.broker.set_acl(rules, &mut self.desk);
         self.settle();
     }
 

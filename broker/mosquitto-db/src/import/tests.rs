@@ -24,6 +24,7 @@ fn sessions_come_over_with_what_they_have_from_every_version() {
         assert_eq!((&*session.client_id, session.number), ("c", SessionNumber(1)));
         assert_eq!((session.expiry_s, session.ends_at), expiry, "version {version}");
         assert_eq!(session.username.as_deref(), (version == 6).then_some("v"));
+        assert_eq!(session.listener.as_deref(), (version == 6).then_some("1883"));
         let [subscription] = &session.subscriptions[..] else { panic!("one subscription") };
         let options = if version >= 5 { (0x0e, 256) } else { (2, 0) };
         assert_eq!(subscription.filter.as_str(), "a/#");
@@ -40,6 +41,7 @@ fn sessions_come_over_with_what_they_have_from_every_version() {
         assert!(Arc::ptr_eq(&retained.message, &message.message));
         let username = (version >= 4).then_some("u");
         assert_eq!((&*retained.publisher.client_id, retained.publisher.username.as_deref()), ("p", username));
+        assert_eq!(retained.publisher.listener.as_deref(), (version >= 4).then_some("1883"));
         let wanted = Report {
             version,
             at_shutdown: true,

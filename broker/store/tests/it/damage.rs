@@ -80,7 +80,7 @@ fn plain(dir: &Path) -> State {
     let (mut store, _, _) = open(dir);
     let mut random = Random(5);
     let mut payload = |len: u64| -> Vec<u8> { (0..len).map(|_| random.below(255) as u8 + 1).collect() };
-    let publisher = Arc::new(Publisher { client_id: "publisher".into(), username: None });
+    let publisher = Arc::new(Publisher { client_id: "publisher".into(), username: None, listener: None });
     for number in 1..=6 {
         let mut ops = vec![session(number, &format!("client-{number}"))];
         for entry in 1..=8 {

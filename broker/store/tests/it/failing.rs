@@ -118,7 +118,7 @@ fn what_was_written_anew_after_a_failure_is_not_undone_when_the_file_that_failed
     let dir = folder();
     let (mut store, _, _, mood) = open(dir.path());
     let mut oracle = MemoryStore::default();
-    let publisher = Arc::new(Publisher { client_id: "p".into(), username: None });
+    let publisher = Arc::new(Publisher { client_id: "p".into(), username: None, listener: None });
     let retained = |payload: &[u8]| StoreOp::Retained(message("a/b", payload), Arc::clone(&publisher));
     commit(&mut store, &mut oracle, vec![session(1, "c"), retained(b"older")]);
     mood.is_full.store(true, Ordering::Relaxed);

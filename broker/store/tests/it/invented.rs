@@ -47,7 +47,13 @@ pub(crate) fn open(dir: &Path) -> (Store, Recovered, Vec<Damage>) {
 
 pub(crate) fn session(number: u64, client_id: &str) -> StoreOp {
     let number = SessionNumber(number);
-    StoreOp::Session { number, client_id: client_id.into(), username: Some("u".into()), expiry_s: u32::MAX }
+    StoreOp::Session {
+        number,
+        client_id: client_id.into(),
+        username: Some("u".into()),
+        listener: None,
+        expiry_s: u32::MAX,
+    }
 }
 
 pub(crate) fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
@@ -103,15 +109,25 @@ impl History {
                 self.numbers += u64::from(self.random.below(4) > 0);
                 let username = self.random.one_in(2).then(|| "näme".into());
                 let client_id = format!("client-{}", self.numbers).into();
+                let listener = self.random.one_in(2).then(|| "1883".into());
                 let expiry_s = if self.random.one_in(2) { u32::MAX } else { self.random.below(100_000) as u32 };
-                ops.push(StoreOp::Session { number: SessionNumber(self.numbers), client_id, username, expiry_s });
+                ops.push(StoreOp::Session {
+                    number: SessionNumber(self.numbers),
+                    client_id,
+                    username,
+                    listener,
+                    expiry_s,
+                });
             }
             1 if self.random.one_in(3) => ops.push(StoreOp::SessionGone(number)),
             1 | 2 => ops.push(StoreOp::Subscribed(number, self.subscription())),
             3 => ops.push(StoreOp::Unsubscribed(number, self.subscription().filter)),
             4 => {
-                let publisher =
-                    Publisher { client_id: "p".into(), username: self.random.one_in(2).then(|| "u".into()) };
+                let publisher = Publisher {
+                    client_id: "p".into(),
+                    username: self.random.one_in(2).then(|| "u".into()),
+                    listener: None,
+                };
                 ops.push(StoreOp::Retained(self.message(), Arc::new(publisher)));
             }
             5 => ops.push(StoreOp::RetainedGone(self.message().topic().into())),

@@ -123,7 +123,7 @@ fn a_retained_message_is_not_written_for_each_who_asks_for_it() {
     let (mut store, _, _) = Store::open(dir.path(), BEGAN, Options::default()).expect("a store opens");
     let mut oracle = MemoryStore::default();
     let retained = message("a/b", &[7; 10_000]);
-    let publisher = Arc::new(Publisher { client_id: "p".into(), username: None });
+    let publisher = Arc::new(Publisher { client_id: "p".into(), username: None, listener: None });
     commit(&mut store, &mut oracle, vec![StoreOp::Retained(Arc::clone(&retained), publisher)]);
     let before = store.disk_bytes();
     for number in 1..=100 {
