@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
 use broker_conf::{Listener, SocketDomain};
 
-use crate::setup::SetupError;
+use crate::setup::{SetupError, Status};
 
 /// The addresses to bind for `listener`; none for a unix socket. `warnings` gets what its interface does not have.
 ///
@@ -17,10 +17,11 @@ pub(crate) fn of(listener: &Listener, warnings: &mut Vec<String>) -> Result<Vec<
     }
     let found = of_host(listener)?;
     let Some(interface) = &listener.interface else { return Ok(found) };
+    let refused = |message: String| SetupError(message, Status::Refused);
     let all =
-        interfaces().map_err(|cause| SetupError(format!("Error: the network interfaces cannot be read: {cause}.")))?;
+        interfaces().map_err(|cause| refused(format!("Error: the network interfaces cannot be read: {cause}.")))?;
     on_interface(interface, listener.address.as_deref(), &found, &all, warnings)
-        .map_err(|message| SetupError(format!("Error: {message}\nIt is named at {}.", interface.at)))
+        .map_err(|message| refused(format!("Error: {message}\nIt is named at {}.", interface.at)))
 }
 
 fn of_host(listener: &Listener) -> Result<Vec<SocketAddr>, SetupError> {
@@ -40,16 +41,14 @@ fn of_host(listener: &Listener) -> Result<Vec<SocketAddr>, SetupError> {
     let found = (host.as_str(), listener.port).to_socket_addrs().map_err(|cause| {
         let words = cause.to_string();
         let words = words.strip_prefix("failed to lookup address information: ").unwrap_or(&words);
-        SetupError(format!(
-            "Error creating listener: {words}.\nThe address {host} cannot be found{at}: use an address of this machine."
-        ))
+        let what = format!("The address {host} cannot be found{at}: use an address of this machine.");
+        SetupError(format!("Error creating listener: {words}.\n{what}"), Status::Refused)
     })?;
     let found: Vec<SocketAddr> = found.filter(wanted).collect();
     if found.is_empty() {
-        return Err(SetupError(format!(
-            "Error creating listener: Address family for hostname not supported.\n{host} has no address of the listener's \
-             socket_domain{at}."
-        )));
+        let what = format!("{host} has no address of the listener's socket_domain{at}.");
+        let words = "Error creating listener: Address family for hostname not supported.";
+        return Err(SetupError(format!("{words}\n{what}"), Status::Refused));
     }
     Ok(found)
 }

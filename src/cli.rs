@@ -132,7 +132,7 @@ pub(crate) struct RunArgs {
     #[arg(long = "set", value_name = "OPTION=VALUE")]
     set: Vec<String>,
     /// Listen on this port of 127.0.0.1 and ::1 where FILE has no listener; may be given again
-    #[arg(short, long = "port", value_name = "PORT")]
+    #[arg(short, long = "port", value_name = "PORT", allow_negative_numbers = true)]
     ports: Vec<String>,
     /// Log everything
     #[arg(short, long)]

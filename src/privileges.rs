@@ -47,7 +47,7 @@ pub(crate) fn to_become(wanted: Option<&str>) -> Result<Option<Other>, String> {
     let name = match wanted {
         Some("root") => return Ok(None),
         Some(name) if find(name)?.is_none() => {
-            return Err(format!("Error: Invalid user '{name}': there is no such user on this machine."));
+            return Err(no_such_user(name));
         }
         Some(name) => name,
         None if find("mosquitto")?.is_some() => "mosquitto",
@@ -55,6 +55,11 @@ pub(crate) fn to_become(wanted: Option<&str>) -> Result<Option<Other>, String> {
         None => return Err("Error: there is neither a user 'mosquitto' nor 'nobody': set the option user.".to_owned()),
     };
     Ok(Some(Other::Named(name.to_owned())))
+}
+
+/// In mosquitto's words.
+fn no_such_user(name: &str) -> String {
+    format!("Error: Unable to drop privileges to '{name}' because this user does not exist.")
 }
 
 impl Other {
@@ -182,7 +187,7 @@ pub(crate) fn check(wanted: Option<&Located<String>>) -> Result<(), String> {
         Some(_) => Ok(()),
         None => {
             let (name, at) = (&wanted.value, &wanted.at);
-            Err(format!("Error: Invalid user '{name}': there is no such user on this machine ({at})."))
+            Err(format!("{}\nIt is named at {at}.", no_such_user(name)))
         }
     }
 }

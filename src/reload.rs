@@ -24,23 +24,20 @@ impl Running {
     fn take_over(&mut self) -> Result<(), Vec<String>> {
         let read = broker_conf::parse(self.wish_config.as_deref(), &mut OnDisk, &self.overrides)
             .map_err(|error| vec![error.to_string()])?;
-        let http_listeners = setup::http_in_force(&self.settings, &read);
-        let certificates = Watch::of(read.listeners.iter().chain(&http_listeners));
+        let certificates = Watch::of(read.listeners.iter().chain(&read.http_listeners));
         let mut warnings = Vec::new();
-        let reloaded = setup::reloaded(&self.slots, &self.settings, &read, &mut warnings);
-        let (mut reloaded, slots) = reloaded.map_err(|errors| errors.into_iter().map(|e| e.0).collect::<Vec<_>>())?;
+        let prepared = setup::reloaded(&self.slots, &self.settings, &read, Some(&self.handle), &mut warnings);
+        let mut prepared = prepared.map_err(|errors| errors.into_iter().map(|e| e.0).collect::<Vec<_>>())?;
         // The last thing that may fail: from here on all of it counts.
         self.log.change(&read.log).map_err(|error| vec![cannot_log(&read, &error)])?;
         for warning in &read.warnings {
             tracing::warn!(target: "warning", "{warning}");
         }
         warn(&warnings);
-        self.extras.apply(&mut reloaded.settings);
-        self.handle.reload(reloaded);
-        self.slots = slots;
+        self.extras.apply(&mut prepared.reloaded.settings);
+        self.slots = prepared.hand_over(&self.handle);
         let before = &self.settings;
         self.settings = Settings {
-            http_listeners,
             // These count only at a start.
             user: before.user.clone(),
             pid_file: before.pid_file.clone(),

@@ -21,6 +21,7 @@ use crate::gateway::radio_process::RadioProcess;
 use crate::gateway::within::{self, Gateway, Planned};
 use crate::logging::Log;
 use crate::moving::{import, place};
+use crate::setup::Status;
 use crate::systemd::Notify;
 use crate::watch::{CERTIFICATES_LOOK, Watch};
 use crate::{called, capabilities, privileges, screen, setup, toml};
@@ -90,7 +91,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     })?;
     let log = start_log(&settings).map_err(|message| {
         eprintln!("{message}");
-        BAD_CONFIGURATION
+        Status::Refused as u8
     })?;
     for warning in &settings.warnings {
         tracing::warn!(target: "warning", "{warning}");
@@ -112,7 +113,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         for error in &errors {
             say(error);
         }
-        BAD_CONFIGURATION
+        errors.first().map_or(BAD_CONFIGURATION, |first| first.1 as u8)
     })?;
     extras.broker.apply(&mut appliance.settings);
     if let Some(micros) = extras.broker.gather_us {
@@ -170,8 +171,8 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
     let pid_file = settings.pid_file.as_ref().map(|file| file.value.clone());
     if let Some(file) = &settings.pid_file {
         write_pid(&file.value).map_err(|error| {
-            say(&format!("Error: Unable to write pid file {}: {error} ({}).", file.value.display(), file.at));
-            BAD_CONFIGURATION
+            say(&format!("Error: Unable to write pid file.\n{}: {error} ({}).", file.value.display(), file.at));
+            Status::Refused as u8
         })?;
     }
     for listener in &appliance.listeners {
@@ -329,7 +330,7 @@ fn start_log(settings: &Settings) -> Result<Log, String> {
 pub(crate) fn cannot_log(settings: &Settings, error: &std::io::Error) -> String {
     let file = settings.log.to_file.as_ref();
     let (path, at) = file.map_or_else(Default::default, |file| (file.value.display().to_string(), file.at.to_string()));
-    format!("Error: Unable to open log file {path} for writing: {error} ({at}).")
+    format!("Error: Unable to open log file {path} for writing.\n{error} ({at}).")
 }
 
 /// `SIGRTMIN`, which asks to open the log's file again. The C library keeps the first of these signals to itself.

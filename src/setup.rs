@@ -20,8 +20,7 @@ use mqtt::QoS;
 
 use crate::addresses;
 use crate::moving::place;
-pub(crate) use http::in_force as http_in_force;
-use protection::{key_log, protection};
+use protection::{key_log, protection, tell_key_log};
 pub(crate) use protection::{of_listener, server_files};
 pub(crate) use reload::{Slots, protections, reloaded};
 pub(crate) use rules::acl_of;
@@ -30,10 +29,22 @@ use rules::{Files, Rules, rules};
 /// Bytes of a password, ACL or PSK file: a million users fit.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// A file that the configuration names cannot be used: what, where, and how to mend it; each one line or more.
+/// What keeps the broker from starting: what, where, and how to mend it, in one line or more, of which the first is
+/// mosquitto's where it has a fixed one; and the status that the process ends with.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct SetupError(pub String);
+pub(crate) struct SetupError(pub String, pub Status);
+
+/// The status of a start that failed, which is mosquitto's: scripts and units look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// The machine does not have or give what is asked for: an address, a good certificate, a place to write.
+    Refused = 1,
+    /// Something is written wrongly, in the configuration or in a file that it names.
+    Wrong = 3,
+    /// A file of passwords, rules or keys cannot be opened.
+    Unopened = 13,
+}
 
 /// Reads everything and joins it.
 ///
@@ -47,6 +58,9 @@ pub(crate) fn appliance(settings: &Settings, warnings: &mut Vec<String>) -> Resu
     let Rules { rules, acl_files, passwords } =
         rules(settings.listeners.iter().map(Some), &mut files, &mut errors, warnings);
     let key_log = key_log(settings, warnings);
+    if key_log.is_some() {
+        tell_key_log(settings);
+    }
     let mut listeners = Vec::new();
     for listener in &settings.listeners {
         let addresses = addresses::of(listener, warnings).unwrap_or_else(|error| {
@@ -131,13 +145,14 @@ fn parsed<T>(
     parse: impl FnOnce(&[u8]) -> Result<T, Vec<LineFault>>,
 ) -> Result<T, SetupError> {
     let path = &file.value;
-    let bytes = read(path).map_err(|cause| SetupError(cannot_open(path, option, &file.at.to_string(), &cause)))?;
+    let bytes = read(path)
+        .map_err(|cause| SetupError(cannot_open(path, option, &file.at.to_string(), &cause), Status::Unopened))?;
     parse(&bytes).map_err(|faults| {
         let mut text = format!("Error: {option} {} cannot be used:", path.display());
         for fault in faults {
             let _ = write!(text, "\n  {}, {fault}", path.display());
         }
-        SetupError(text)
+        SetupError(text, Status::Wrong)
     })
 }
 
@@ -160,9 +175,15 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The path, the cause, and a path that is there and looks like it.
+/// mosquitto's line, which knows one word for files of passwords and of keys; then the path, the cause, and a path that is
+/// there and looks like it.
 pub(crate) fn cannot_open(path: &Path, option: &str, at: &str, cause: &io::Error) -> String {
-    let mut text = format!("Error: Unable to open {option} file \"{}\": {cause} ({at}).", path.display());
+    let what = match option {
+        "password_file" | "psk_file" => "pwfile",
+        other => other,
+    };
+    let path_text = path.display();
+    let mut text = format!("Error: Unable to open {what} \"{path_text}\".\n{option} \"{path_text}\": {cause} ({at}).");
     if cause.kind() == io::ErrorKind::NotFound
         && let Some(near) = certs::closest_existing(path)
     {

@@ -18,10 +18,12 @@ use broker_store::Store;
 use mio::{Poll, Waker};
 use slab::Slab;
 
+use crate::aside::{Aside, Lent};
+use crate::closing::Closing;
 use crate::desk::Desk;
 use crate::gather::Gather;
 use crate::handshakes::Handshakes;
-use crate::http_api::{self, HttpAccess, HttpApi};
+use crate::http_api::{self, HttpApi, HttpFate, HttpThread, OpenHttp, ReloadedHttp};
 use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
 use crate::lag::Lags;
@@ -90,8 +92,8 @@ pub struct Reloaded {
     pub passwords: Vec<Option<Arc<PasswordFile>>>,
     /// What becomes of each listener, by their numbers; then those that are new.
     pub listeners: Vec<ReloadedListener>,
-    /// Who may ask over HTTP; `None`: as it was.
-    pub http_access: Option<HttpAccess>,
+    /// Where HTTP is spoken; `None`: nowhere.
+    pub http: Option<ReloadedHttp>,
     /// Limits and choices, for as many listeners.
     pub settings: Settings,
     /// mosquitto's `global_max_connections`; `None`: no limit.
@@ -103,13 +105,15 @@ pub struct Reloaded {
 /// What becomes of a listener.
 #[allow(clippy::large_enum_variant)] // there are as many as listeners, and only for a moment
 pub enum ReloadedListener {
-    /// It goes on.
+    /// It goes on. Who came in and would no longer be let in goes.
     Stays {
-        /// For who knocks from now on; `None`: as it was.
-        protection: Option<Protection>,
+        /// For who knocks from now on.
+        protection: Protection,
         /// Connected clients at most; those that are there may stay.
         max_connections: Option<u32>,
     },
+    /// It goes on at other addresses of its port. Who came to one that is still listened at stays.
+    Moved(OpenListener),
     /// It is new, at a number that is free.
     Opened(OpenListener),
     /// Its ports are closed, and who came in there goes; or it was closed before.
@@ -120,10 +124,10 @@ pub enum ReloadedListener {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another program has the port.
-    #[error("Error: Address already in use\nport {} is already in use (address {}): stop the program that has it, or choose another port", .0.port(), .0.ip())]
+    #[error("Error: Address already in use\nThe port {} is already in use (address {}): stop the program that has it, or choose another port.", .0.port(), .0.ip())]
     Busy(SocketAddr),
     /// The port cannot be had for another reason.
-    #[error("Error: unable to listen on {address}: {cause}")]
+    #[error("Error: {}\nThe broker cannot listen on {address}.", in_words(.cause))]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -163,6 +167,7 @@ pub(crate) enum Command {
     Local(Stream),
     Stats(Sender<Stats>),
     Figures(http_api::Asked),
+    Lend(Sender<Vec<Lent>>),
     Kept(Kept),
     Save,
     Log(&'static str, String),
@@ -216,27 +221,23 @@ impl Appliance {
         let addresses = sockets.iter().filter_map(Listening::address).collect::<io::Result<Arc<[_]>>>()?;
         let http_sockets = self.http_api.as_ref().map_or_else(|| Ok(Vec::new()), http_api::bind)?;
         bound()?;
-        let (http, http_addresses) = match self.http_api {
-            None => (None, Vec::new()),
-            Some(api) => {
-                let (commands, waker) = (commands.clone(), Arc::clone(&waker));
-                http_api::start(api, http_sockets, move |command| {
-                    if commands.send(command).is_ok() {
-                        let _ = waker.wake();
-                    }
-                })?
+        let http_addresses =
+            http_sockets.iter().flatten().filter_map(Listening::address).collect::<io::Result<Arc<[_]>>>()?;
+        let http = match self.http_api {
+            Some(api) if !http_addresses.is_empty() => {
+                let thread = http_api::start(asking(&commands, &waker))?;
+                let listeners = http_sockets.into_iter().map(|sockets| HttpFate::Opened(OpenHttp { sockets }));
+                thread.take_over(api.access, listeners.collect());
+                Some(thread)
             }
+            _ => None,
         };
         let mut secret = [0; 40];
         getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
         let (key, seed) = secret.split_at(32);
         let report = {
-            let (commands, waker) = (commands.clone(), Arc::clone(&waker));
-            move |found| {
-                if commands.send(Command::Verified(found)).is_ok() {
-                    let _ = waker.wake();
-                }
-            }
+            let ask = asking(&commands, &waker);
+            move |found| ask(Command::Verified(found))
         };
         let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)).min(4);
         let mut digest_key = [0; 32];
@@ -249,19 +250,13 @@ impl Appliance {
             None => None,
             Some(keeping) => {
                 let store = open(keeping, started, &mut core)?;
-                let (commands, waker) = (commands.clone(), Arc::clone(&waker));
-                let report = move |kept| {
-                    if commands.send(Command::Kept(kept)).is_ok() {
-                        let _ = waker.wake();
-                    }
-                };
-                Some(Keeper::start(store, keeping, report)?)
+                let ask = asking(&commands, &waker);
+                Some(Keeper::start(store, keeping, move |kept| ask(Command::Kept(kept)))?)
             }
         };
         let lines_waiting = Arc::new(AtomicUsize::new(0));
-        let protections: Vec<_> = self.listeners.iter().map(|listener| listener.protection.clone()).collect();
         let reactor = Reactor {
-            workers: Workers::start(self.io_threads.min(IO_THREADS_MAX), &protections, &waker)?,
+            workers: Workers::start(self.io_threads.min(IO_THREADS_MAX), &self.listeners, &waker)?,
             has_more: false,
             packet_bytes_max: self.settings.max_packet_size,
             memory_bytes_max: self.settings.memory_bytes_max,
@@ -314,6 +309,7 @@ impl Appliance {
             handshakes: Handshakes::default(),
             turn: Turn::default(),
             lingering: Vec::new(),
+            closing: Closing::default(),
             generation: 0,
             gather: Gather::new(self.gather, started),
             handled: 0,
@@ -321,7 +317,17 @@ impl Appliance {
             is_stopping: false,
         };
         let thread = std::thread::Builder::new().name("broker".to_owned()).spawn(move || reactor.run())?;
-        Ok((Handle { lines_waiting, commands, waker, addresses, http_addresses: http_addresses.into() }, thread))
+        Ok((Handle { lines_waiting, commands, waker, addresses, http_addresses }, thread))
+    }
+}
+
+/// Brings questions to the broker's loop.
+fn asking(commands: &Sender<Command>, waker: &Arc<Waker>) -> impl Fn(Command) + Clone + Send + use<> {
+    let (commands, waker) = (commands.clone(), Arc::clone(waker));
+    move |command| {
+        if commands.send(command).is_ok() {
+            let _ = waker.wake();
+        }
     }
 }
 
@@ -379,6 +385,22 @@ impl Handle {
     /// Other files count from now on.
     pub fn reload(&self, reloaded: Reloaded) {
         self.send(Command::Reload(Box::new(reloaded)));
+    }
+
+    /// The sockets that listen, to be set aside for others of the same ports. Nothing has happened to them yet.
+    pub fn lend(&self) -> Aside {
+        let (answer, lent) = channel();
+        self.send(Command::Lend(answer));
+        // Those of the broker's own thread and those of the one for HTTP; a broker that has stopped has none.
+        Aside::new(lent.into_iter().flatten().collect())
+    }
+
+    /// A thread for HTTP that does nothing yet, for [`ReloadedHttp::thread`]. It ends when it is dropped.
+    ///
+    /// # Errors
+    /// The system has no room for it.
+    pub fn http_thread(&self) -> io::Result<HttpThread> {
+        http_api::start(asking(&self.commands, &self.waker))
     }
 
     /// Listeners are protected so from now on, by their numbers; `None`: as before. Then those for HTTP. Who is connected

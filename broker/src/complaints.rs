@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use broker_core::Refusal;
-use mqtt::{DecodeFault, Frame};
+use mqtt::{DecodeFault, next_frame};
 
 use crate::desk::Desk;
 use crate::lines;
@@ -42,10 +42,10 @@ impl Desk {
     }
 
     /// And for one whose CONNECT is not MQTT's, or of no version that we know.
-    pub(crate) fn wrong_protocol(&self, at: u32, fault: DecodeFault, came: Option<Frame<'_>>) {
+    pub(crate) fn wrong_protocol(&self, at: u32, fault: DecodeFault, bytes: &[u8]) {
         let is_of_it = matches!(fault, DecodeFault::WrongProtocolName | DecodeFault::UnsupportedProtocolVersion);
         if let Some(connection) = self.connections.get(at as usize).filter(|_| is_of_it && self.tells_connections)
-            && let Some(frame) = came
+            && let Ok(Some(frame)) = next_frame(bytes, 0)
         {
             lines::wrong_protocol(&connection.peer, frame.body);
         }

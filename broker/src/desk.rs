@@ -156,7 +156,8 @@ impl Desk {
     }
 
     /// A line for a packet that the core says, where it is wanted.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     fn log_sending(&mut self, link: LinkId, packet: &[u8]) {
         if let Some(packets) = &mut self.packets
             && let Some(connection) = self.connections.get(link.0 as usize)
@@ -276,7 +277,9 @@ fn is_sent_at_once(packet: &[u8]) -> bool {
 
 impl Outbox for Desk {
     fn send(&mut self, link: LinkId, packet: &[u8]) {
-        self.log_sending(link, packet);
+        if self.packets.is_some() {
+            self.log_sending(link, packet);
+        }
         let Some(connection) = self.connections.get_mut(link.0 as usize) else { return };
         let is_farewell = packet.first() == Some(&DISCONNECT) && !connection.held.is_empty();
         if is_farewell || connection.holds_messages {
@@ -300,7 +303,9 @@ impl Outbox for Desk {
         if !waits && !holds {
             return self.send(link, packet);
         }
-        self.log_sending(link, packet);
+        if self.packets.is_some() {
+            self.log_sending(link, packet);
+        }
         self.hold(link, packet);
     }
 

@@ -2,7 +2,7 @@
 //! and what has to wait; when a turn is, and what is written in it, is the `reactor`'s.
 
 use broker_core::{LinkId, Outbox as _};
-use mqtt::{Frame, Packet, next_frame};
+use mqtt::{Frame, Packet, ProtocolVersion, TopicName, next_frame};
 
 use crate::connection::Stage;
 use crate::door::{self, Knock};
@@ -285,13 +285,16 @@ impl Reactor {
             }
             let limit = if is_stranger { stranger_limit } else { self.packet_bytes_max };
             let version = connection.version;
-            let (mut last_bytes, mut came) = (0, None);
+            let mut last_bytes = 0;
             let decoded = match next_frame(&bytes[used..], limit) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     used += frame.len;
                     last_bytes = frame.len;
-                    came = Some(frame);
+                    if self.desk.packets.is_some() {
+                        // Of the bytes, not of the packet: that need not lie in memory for anybody else.
+                        self.log_received(link, version, frame);
+                    }
                     Packet::decode(version, frame)
                 }
                 Err(fault) => Err(fault),
@@ -300,28 +303,17 @@ impl Reactor {
                 Ok(packet) => {
                     self.handled += 1;
                     if let Packet::Connect(connect) = &packet {
-                        connection.version = connect.version;
+                        if let Some(connection) = self.desk.connections.get_mut(at as usize) {
+                            connection.version = connect.version;
+                        }
                         self.desk.connect_bytes = last_bytes;
                     }
-                    self.log_received(link, &packet);
                     self.core.handle(now, link, packet, &mut self.desk);
-                    if let Some(packets) = &mut self.desk.packets {
-                        packets.settle();
-                    }
                 }
                 Err(fault) => {
-                    if let Some(packets) = &mut self.desk.packets
-                        && let Some(connection) = self.desk.connections.get(at as usize)
-                    {
-                        packets.received_wrong(
-                            link,
-                            &connection.peer,
-                            came.and_then(|frame: Frame<'_>| frame.packet_type()),
-                        );
-                    }
                     if is_stranger {
                         self.complain_of(at, bytes, &fault.to_string());
-                        self.desk.wrong_protocol(at, fault, came);
+                        self.desk.wrong_protocol(at, fault, &bytes[used - last_bytes..]);
                     }
                     self.core.broken(now, link, fault, &mut self.desk);
                     return bytes.len();
@@ -341,17 +333,21 @@ impl Reactor {
     }
 
     /// A line for a packet that came, where it is wanted.
-    #[inline]
-    fn log_received(&mut self, link: LinkId, packet: &Packet<'_>) {
+    #[cold]
+    #[inline(never)]
+    fn log_received(&mut self, link: LinkId, version: ProtocolVersion, frame: Frame<'_>) {
         let Some(packets) = &mut self.desk.packets else { return };
         let Some(connection) = self.desk.connections.get(link.0 as usize) else { return };
-        let topic = match packet {
+        let Ok(packet) = Packet::decode(version, frame) else {
+            return packets.received_wrong(link, &connection.peer, frame.packet_type());
+        };
+        let topic = match &packet {
             Packet::Publish(publish) if publish.topic.is_none() => {
                 publish.properties.topic_alias().and_then(|alias| self.core.aliased(link, alias))
             }
             _ => None,
         };
-        packets.received(link, &connection.peer, packet, topic.map(mqtt::TopicName::as_str));
+        packets.received(link, &connection.peer, &packet, topic.map(TopicName::as_str));
     }
 
     fn stranger_limit(&self) -> u32 {

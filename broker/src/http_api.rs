@@ -8,17 +8,17 @@ mod answer;
 mod files;
 mod server;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::{fmt, io};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use acl::{Acl, PasswordFile};
 use mio::Waker;
 
 use crate::appliance::{Command, StartError};
+use crate::aside::Lent;
 use crate::listener::{Listening, Protection};
 use server::Server;
 
@@ -26,32 +26,34 @@ use server::Server;
 pub struct HttpApi {
     /// Ports, in the order of [`HttpAccess::doors`].
     pub listeners: Vec<HttpListener>,
-    /// `packet_buffer_size`: bytes of a request.
-    pub head_bytes_max: usize,
     /// Who may ask, and how.
     pub access: HttpAccess,
 }
 
-/// A listener with `protocol http_api`.
+/// The ports of a listener with `protocol http_api`.
 pub struct HttpListener {
     /// Where to listen.
     pub addresses: Vec<SocketAddr>,
-    /// `http_dir`, without a symbolic link in it; `None`: no files.
-    pub dir: Option<PathBuf>,
     /// Nobody asked for it: a port that is taken is no reason not to start.
     pub may_fail: bool,
 }
 
-/// What counts until files are read again.
-#[derive(Clone)]
+/// A listener whose ports are open, and that nobody looks after yet.
+pub struct OpenHttp {
+    pub(crate) sockets: Vec<Listening>,
+}
+
+/// What is read from files, and counts until they are read again. A request is answered by what counted when it knocked.
 pub struct HttpAccess {
     /// The answer to `/api/v1/listeners`.
     pub listeners_json: String,
+    /// `packet_buffer_size`: bytes of a request.
+    pub head_bytes_max: usize,
     /// Of each listener.
     pub doors: Vec<HttpDoor>,
 }
 
-/// What stands before one listener.
+/// What stands before one listener, and behind it.
 #[derive(Clone)]
 pub struct HttpDoor {
     /// TLS, or none.
@@ -62,66 +64,95 @@ pub struct HttpDoor {
     pub acl: Arc<Acl>,
     /// Whose passwords are right; `None`: nobody's are asked for.
     pub passwords: Option<Arc<PasswordFile>>,
+    /// `http_dir`, without a symbolic link in it; `None`: no files.
+    pub dir: Option<PathBuf>,
 }
 
-/// What the loop knows of the thread. When it is dropped the thread ends.
-pub(crate) struct Running {
-    shared: Arc<Shared>,
+/// What becomes of HTTP at a reload.
+pub struct ReloadedHttp {
+    /// What counts from now on.
+    pub access: HttpAccess,
+    /// Where the ports of each listener come from, in the order of [`HttpAccess::doors`].
+    pub listeners: Vec<HttpFate>,
+    /// Needed where HTTP was spoken nowhere before.
+    pub thread: Option<HttpThread>,
+}
+
+/// Where a listener's ports come from.
+pub enum HttpFate {
+    /// From the listener that had this number.
+    Stays(usize),
+    /// They are new.
+    Opened(OpenHttp),
+}
+
+/// The thread for HTTP, as others know it. When it is dropped the thread ends.
+pub struct HttpThread {
+    orders: Sender<Order>,
     waker: Waker,
 }
 
-/// What the two threads have together.
-struct Shared {
-    access: Mutex<Arc<HttpAccess>>,
-    is_stopping: AtomicBool,
+/// What the thread is told. There is one for each reload and each start, and no more of them.
+enum Order {
+    TakeOver(HttpAccess, Vec<HttpFate>),
+    Protect(Vec<Protection>),
+    Lend(Sender<Vec<Lent>>),
 }
 
-impl fmt::Debug for HttpAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpAccess").finish_non_exhaustive()
+impl HttpAccess {
+    /// Nobody asks for anything, for there is no listener.
+    fn nothing() -> Self {
+        Self { listeners_json: String::new(), head_bytes_max: 0, doors: Vec::new() }
     }
 }
 
-impl Shared {
-    fn access(&self) -> Arc<HttpAccess> {
-        Arc::clone(&self.access.lock().unwrap_or_else(PoisonError::into_inner))
+impl HttpThread {
+    /// HTTP is spoken nowhere any more. The thread ends.
+    pub(crate) fn close(self) {
+        self.take_over(HttpAccess::nothing(), Vec::new());
     }
-}
 
-impl Running {
+    /// Its listeners are these from now on.
+    pub(crate) fn take_over(&self, access: HttpAccess, listeners: Vec<HttpFate>) {
+        self.order(Order::TakeOver(access, listeners));
+    }
+
     /// The listeners are protected so from now on.
     pub(crate) fn protect(&self, protections: Vec<Protection>) {
-        let mut access = HttpAccess::clone(&self.shared.access());
-        for (door, protection) in access.doors.iter_mut().zip(protections) {
-            door.protection = protection;
-        }
-        self.reload(access);
+        self.order(Order::Protect(protections));
     }
 
-    /// Other files count from now on.
-    pub(crate) fn reload(&self, access: HttpAccess) {
-        *self.shared.access.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+    /// Gives other names for the sockets that listen.
+    pub(crate) fn lend(&self, to: Sender<Vec<Lent>>) {
+        self.order(Order::Lend(to));
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.send(order).is_ok() {
+            let _ = self.waker.wake();
+        }
     }
 }
 
-impl Drop for Running {
+impl Drop for HttpThread {
     fn drop(&mut self) {
-        self.shared.is_stopping.store(true, Ordering::Release);
+        // Its orders end with the only one who gives them, and it looks for them when it is woken.
+        self.orders = channel().0;
         let _ = self.waker.wake();
     }
 }
 
-/// Binds the ports.
-///
-/// # Errors
-/// A port that was asked for cannot be had.
-pub(crate) fn bind(api: &HttpApi) -> Result<Vec<Listening>, StartError> {
-    let mut sockets = Vec::new();
-    for (listener, config) in api.listeners.iter().enumerate() {
-        for address in &config.addresses {
-            match Listening::bind(*address, listener as u16) {
+impl HttpListener {
+    /// Opens its ports.
+    ///
+    /// # Errors
+    /// A port that was asked for cannot be had.
+    pub fn open(&self) -> Result<OpenHttp, StartError> {
+        let mut sockets = Vec::new();
+        for address in &self.addresses {
+            match Listening::bind(*address, 0) {
                 Ok(socket) => sockets.push(socket),
-                Err(cause) if config.may_fail => {
+                Err(cause) if self.may_fail => {
                     let (ip, port) = (address.ip(), address.port());
                     tracing::warn!(target: "warning", "Warning: Unable to open the http api on {ip}:{port}: {cause}. The broker \
                         goes on without it.");
@@ -130,36 +161,31 @@ pub(crate) fn bind(api: &HttpApi) -> Result<Vec<Listening>, StartError> {
                 Err(cause) => return Err(StartError::Listen { address: *address, cause }),
             }
         }
+        Ok(OpenHttp { sockets })
     }
-    Ok(sockets)
 }
 
-/// Starts the thread that serves what [`bind`] bound; `ask` brings questions to the broker's loop. Gives back where it
-/// listens, too.
+/// Binds the ports of each listener.
+///
+/// # Errors
+/// A port that was asked for cannot be had.
+pub(crate) fn bind(api: &HttpApi) -> Result<Vec<Vec<Listening>>, StartError> {
+    api.listeners.iter().map(|listener| Ok(listener.open()?.sockets)).collect()
+}
+
+/// Starts the thread, which listens nowhere yet; `ask` brings questions to the broker's loop.
 ///
 /// # Errors
 /// The system has no room for the thread.
-pub(crate) fn start(
-    api: HttpApi,
-    sockets: Vec<Listening>,
-    ask: impl Fn(Command) + Send + 'static,
-) -> Result<(Option<Running>, Vec<SocketAddr>), StartError> {
-    if sockets.is_empty() {
-        return Ok((None, Vec::new()));
-    }
-    let addresses = sockets.iter().filter_map(Listening::address).collect::<io::Result<Vec<_>>>()?;
-    for address in &addresses {
-        tracing::info!(target: "information", "Opening http api listen socket on port {}.", address.port());
-    }
-    let shared = Arc::new(Shared { access: Mutex::new(Arc::new(api.access)), is_stopping: AtomicBool::new(false) });
-    let dirs = api.listeners.into_iter().map(|listener| listener.dir).collect();
-    let (server, waker) = Server::new(sockets, dirs, api.head_bytes_max, Arc::clone(&shared), Box::new(ask))?;
+pub(crate) fn start(ask: impl Fn(Command) + Send + 'static) -> io::Result<HttpThread> {
+    let (orders, inbox) = channel();
+    let (server, waker) = Server::new(inbox, Box::new(ask))?;
     std::thread::Builder::new().name("http".to_owned()).spawn(move || {
         if let Err(error) = server.run() {
             tracing::error!(target: "error", "Error: the http api has ended: {error}.");
         }
     })?;
-    Ok((Some(Running { shared, waker }), addresses))
+    Ok(HttpThread { orders, waker })
 }
 
 /// Topics of `$SYS` that are numbers, and these.

@@ -5,6 +5,8 @@
 
 mod appliance;
 mod arriving;
+mod aside;
+mod closing;
 mod complaints;
 mod connection;
 mod desk;
@@ -37,7 +39,8 @@ mod websocket;
 mod workers;
 
 pub use appliance::{Appliance, Handle, Heartbeat, Reloaded, ReloadedListener, StartError};
-pub use http_api::{HttpAccess, HttpApi, HttpDoor, HttpListener};
+pub use aside::{Aside, Owner};
+pub use http_api::{HttpAccess, HttpApi, HttpDoor, HttpFate, HttpListener, HttpThread, OpenHttp, ReloadedHttp};
 pub use keeper::{Autosave, Durability, Keeping};
 pub use limits::*;
 pub use listener::{ListenerConfig, OpenListener, Protection, ProxyRules};

@@ -38,6 +38,17 @@ pub const TLS_READS_MAX: usize = 64;
 /// Payload of one WebSocket frame that we send: a Pong or a Close waits for its end at most.
 pub const WEBSOCKET_FRAME_BYTES_MAX: usize = 64 * 1024;
 
+/// How long the other side of a WebSocket may take to say Close after we have said it [RFC 6455 §7.1.1]: a round trip, with time to
+/// spare for one packet that is lost twice.
+pub const WEBSOCKET_CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Connections whose Close is waited for, in the loop or in each I/O thread; past this the oldest is closed. They are as many as
+/// broken off at once when a listener with a thousand pages is closed.
+pub const WEBSOCKETS_CLOSING_MAX: usize = 1024;
+
+/// What such a connection may still send before its Close: what was under way, a window of TCP. It is thrown away.
+pub const WEBSOCKET_CLOSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Bytes of replies (PINGRESP, PUBACK and their like) that may wait for one client. The core's own bound
 /// (`BACKLOG_BYTES_MAX`) holds for messages, which it can drop or queue; a reply must be sent, so past this the client
 /// is not read from until it reads, and in the end its keep-alive runs out. What one turn reads of it may

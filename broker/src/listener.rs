@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +14,11 @@ use mio::{Interest, Registry, Token};
 use openssl::ssl::SslContext;
 use socket2::{Domain, Protocol, Type};
 
+use crate::aside::{Lent, Owner};
 use crate::peer::Peer;
 use crate::proxy_header::Version;
 use crate::stream::Stream;
+use crate::transport::Transport;
 
 use crate::StartError;
 use crate::appliance::bind_all;
@@ -43,6 +45,46 @@ pub struct OpenListener {
 }
 
 impl ListenerConfig {
+    /// Whether everybody whom one of the two lets in is let in by the other, as far as addresses and doors go.
+    pub(crate) fn is_same_door(&self, other: &Self) -> bool {
+        let door = |of: &Self| {
+            let door = &of.protection;
+            let (certificates, psk) = (door.certificates.is_some(), door.psk.is_some());
+            (certificates, psk, door.requires_certificate, door.websocket.is_some(), door.proxy.is_some())
+        };
+        self.addresses == other.addresses && door(self) == door(other)
+    }
+
+    /// Whether who came in by `transport` could come in now in the same way: to this address, with this kind of TLS or none,
+    /// with WebSocket or without. `is_knocking`: it stands at a door, and has not been let through.
+    pub(crate) fn takes(&self, transport: &Transport, is_knocking: bool) -> bool {
+        let door = &self.protection;
+        let (inner, is_web) = match transport {
+            Transport::Web(web) => (web.inner(), true),
+            other => (other, false),
+        };
+        let is_right_kind = match inner {
+            Transport::Plain(_) if is_knocking => !door.is_plain(),
+            Transport::Plain(_) => !door.speaks_tls(),
+            Transport::Tls(tls) => {
+                let has_certificate = tls.session.peer_certificates().is_some_and(|all| !all.is_empty());
+                door.certificates.is_some() && (has_certificate || !door.requires_certificate)
+            }
+            Transport::Psk(_) => door.psk.is_some(),
+            // Its worker is asked, which has the socket.
+            Transport::Web(_) | Transport::Remote(_) | Transport::Taken => return true,
+        };
+        is_right_kind && is_web == door.websocket.is_some() && self.is_at(inner.local_ip())
+    }
+
+    /// Whether this is one of its addresses; `None`: who came did not come by the network.
+    fn is_at(&self, to: Option<IpAddr>) -> bool {
+        to.is_none_or(|to| {
+            let is_it = |ip: IpAddr| ip == to || (ip.is_unspecified() && ip.is_ipv4() == to.is_ipv4());
+            self.addresses.iter().any(|address| is_it(address.ip()))
+        })
+    }
+
     /// Opens its ports, or its unix socket.
     ///
     /// # Errors
@@ -60,6 +102,8 @@ impl ListenerConfig {
 pub struct Protection {
     /// Certificates.
     pub certificates: Option<Arc<rustls::ServerConfig>>,
+    /// Who comes with TLS of certificates must show one. (`certificates` see to it; here it is for who came in before.)
+    pub requires_certificate: bool,
     /// Pre-shared keys.
     pub psk: Option<SslContext>,
     /// What of a certificate or a key is the client's user name; `None`: nothing.
@@ -119,6 +163,9 @@ enum Socket {
     Unix(UnixListener, Arc<Path>),
 }
 
+/// Connections that the system keeps until they are taken; it takes less where `net.core.somaxconn` says so.
+pub(crate) const LISTEN_BACKLOG: i32 = 4096;
+
 /// Who may connect to a unix socket: its user and its group, as with mosquitto whatever the umask is.
 const UNIX_MODE: u32 = 0o770;
 
@@ -135,7 +182,7 @@ impl Listening {
         // for more of them would only delay them.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
-        socket.listen(4096)?;
+        socket.listen(LISTEN_BACKLOG)?;
         let socket = TcpListener::from_std(socket.into());
         let port = socket.local_addr()?.port();
         Ok(Self { socket: Socket::Tcp(socket), listener, port, rests_until: None, has_more: false })
@@ -151,19 +198,32 @@ impl Listening {
         socket.bind(&address)?;
         // Before anybody can connect: nobody could before it listens.
         std::fs::set_permissions(path, Permissions::from_mode(UNIX_MODE))?;
-        socket.listen(4096)?;
+        socket.listen(LISTEN_BACKLOG)?;
         let socket = Socket::Unix(UnixListener::from_std(socket.into()), path.into());
         Ok(Self { socket, listener, port: 0, rests_until: None, has_more: false })
     }
 
-    /// The next who knocks.
+    /// The next who knocks. Nobody does at a socket that was set aside.
     pub(crate) fn accept(&self) -> io::Result<(Stream, Peer)> {
-        match &self.socket {
+        let accepted = match &self.socket {
             Socket::Tcp(socket) => socket.accept().map(|(stream, peer)| (stream.into(), Peer::Network(peer))),
             Socket::Unix(socket, path) => {
                 socket.accept().map(|(stream, _)| (stream.into(), Peer::Unix(Arc::clone(path))))
             }
-        }
+        };
+        accepted.map_err(|error| match error.kind() {
+            // It does not listen (accept(2)).
+            io::ErrorKind::InvalidInput => io::ErrorKind::WouldBlock.into(),
+            _ => error,
+        })
+    }
+
+    /// Another name for it, for who opens others in its place; `None` for a unix socket, which is replaced by its path.
+    pub(crate) fn lend(&self, owner: Owner) -> io::Result<Option<Lent>> {
+        let Socket::Tcp(socket) = &self.socket else { return Ok(None) };
+        let address = socket.local_addr()?;
+        let socket = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned()?.into();
+        Ok(Some(Lent { owner, address, socket }))
     }
 
     /// Where it listens on the network; `None` for a unix socket.

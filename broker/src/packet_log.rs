@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use broker_core::{End, Event, LinkId};
-use mqtt::{Ack, Frame, Packet, PacketType, ProtocolVersion, Publish, next_frame};
+use mqtt::{Ack, Frame, Packet, PacketType, ProtocolVersion, Publish, TopicName, next_frame};
 
 use crate::peer::Peer;
 
@@ -49,6 +49,7 @@ impl PacketLog {
 
     /// A packet came. `topic` is that of a PUBLISH with nothing but an alias.
     pub(crate) fn received(&mut self, link: LinkId, peer: &Peer, packet: &Packet<'_>, topic: Option<&str>) {
+        self.settle();
         let host = peer.host().to_string();
         match packet {
             Packet::Connect(connect) if !connect.client_id.is_empty() && !self.names.contains_key(&link.0) => {
@@ -56,7 +57,7 @@ impl PacketLog {
                 return;
             }
             Packet::Publish(publish) => {
-                let Some(topic) = publish.topic.map(mqtt::TopicName::as_str).or(topic) else { return };
+                let Some(topic) = publish.topic.map(TopicName::as_str).or(topic) else { return };
                 let rest = of_publish(self.name(link, &host), publish, topic);
                 let packet_id = publish.packet_id.map_or(0, mqtt::PacketId::get);
                 self.publish = Some(Came { link, packet_id, rest });
@@ -88,6 +89,7 @@ impl PacketLog {
 
     /// A packet came that is none: of two kinds mosquitto says so before it has read them.
     pub(crate) fn received_wrong(&mut self, link: LinkId, peer: &Peer, packet_type: Option<PacketType>) {
+        self.settle();
         let host = peer.host().to_string();
         let name = self.name(link, &host);
         match packet_type {
@@ -97,7 +99,8 @@ impl PacketLog {
         }
     }
 
-    /// The core has been told the packet: what is not written of it is now.
+    /// The core has dealt with the packet, and has nothing to say of it: what is not written of it is now. At the end of a turn,
+    /// or at the next packet.
     pub(crate) fn settle(&mut self) {
         if let Some(Came { rest, .. }) = self.publish.take() {
             say(&format!("Received PUBLISH from {rest}"));
@@ -108,7 +111,7 @@ impl PacketLog {
     pub(crate) fn sending(&mut self, link: LinkId, peer: &Peer, version: ProtocolVersion, packet: &[u8]) {
         let Ok(Some(frame)) = next_frame(packet, 0) else { return };
         if frame.packet_type() == Some(PacketType::Disconnect) {
-            self.publish = None; // it is the answer to that
+            self.publish.take_if(|came| came.link == link); // it is the answer to that
         }
         self.settle();
         let host = peer.host().to_string();
@@ -151,7 +154,7 @@ impl PacketLog {
     /// not known.
     fn topic_sent<'a>(&'a self, link: LinkId, publish: &Publish<'a>) -> &'a str {
         let aliased = || self.aliases.get(&(link.0, publish.properties.topic_alias()?)).map(|topic| &**topic);
-        publish.topic.map(mqtt::TopicName::as_str).or_else(aliased).unwrap_or_default()
+        publish.topic.map(TopicName::as_str).or_else(aliased).unwrap_or_default()
     }
 
     fn answer(&self, link: LinkId, frame: Frame<'_>) -> String {
@@ -167,7 +170,10 @@ impl PacketLog {
             Event::PublishDenied { .. } => self.not_taken("Denied", NOT_AUTHORIZED),
             Event::PublishTooLarge { .. } => self.not_taken("Dropped too large", PACKET_TOO_LARGE),
             // Of one that ends its connection, as `sending` may find out first, mosquitto says what is wrong with it, and no more.
-            Event::Disconnected { why: End::Fault(_), .. } => self.publish = None,
+            Event::Disconnected { why: End::Fault(_), link, .. } => {
+                self.publish.take_if(|came| came.link == *link);
+                self.settle();
+            }
             _ => self.settle(),
         }
         match event {
@@ -234,7 +240,7 @@ fn of_publish(name: &str, publish: &Publish<'_>, topic: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mqtt::{Properties, PropertiesBuf, Property, QoS, TopicName};
+    use mqtt::{Properties, PropertiesBuf, Property, QoS};
 
     fn publish<'a>(topic: Option<&'a str>, properties: Properties<'a>) -> Publish<'a> {
         Publish {

@@ -11,6 +11,7 @@ use broker_core::{Broker, LinkId, Trust};
 use mio::{Events, Poll, Token};
 
 use crate::appliance::{Command, Heartbeat, PUBLISHES_LOG};
+use crate::closing::{CLOSING, Closing};
 use crate::connection::Stage;
 use crate::desk::Desk;
 use crate::gather::Gather;
@@ -48,7 +49,7 @@ pub(crate) struct Reactor {
     pub connected: Vec<u32>,
     pub commands: Receiver<Command>,
     /// Where HTTP is spoken.
-    pub http: Option<http_api::Running>,
+    pub http: Option<http_api::HttpThread>,
     pub started: Instant,
     pub packet_bytes_max: u32,
     /// As `memory_limit` says, and whether as much is in use.
@@ -66,6 +67,8 @@ pub(crate) struct Reactor {
     pub turn: Turn,
     /// Connections that are over but have bytes to leave, and when patience ends.
     pub lingering: Vec<(Instant, u32, u32)>,
+    /// Connections that are over but for the other side's goodbye.
+    pub closing: Closing,
     pub generation: u32,
     pub gather: Gather,
     /// Packets that the core was told, since the start.
@@ -103,6 +106,7 @@ impl Reactor {
                 match event.token() {
                     WAKE => self.obey(),
                     Token(at) if at >= LISTENERS => self.accept(at - LISTENERS),
+                    Token(at) if at >= CLOSING => self.closing.ready(at - CLOSING),
                     Token(at) => {
                         let is_ending = event.is_read_closed() || event.is_error();
                         self.ready(at as u32, event.is_writable(), is_ending);
@@ -115,10 +119,11 @@ impl Reactor {
             self.has_more = self.hear_workers()?;
             self.go_on(again);
             self.finish_turn();
+            self.closing.look(self.desk.now);
             self.beat();
             self.workers.wake();
             // Farewells leave first; those who do not take them have `LINGER_TIME_MAX`.
-            if self.is_stopping && self.desk.connections.is_empty() {
+            if self.is_stopping && self.desk.connections.is_empty() && self.closing.is_empty() {
                 if let Some(keeper) = self.desk.keeper.take() {
                     keeper.finish();
                 }
@@ -168,9 +173,14 @@ impl Reactor {
         let rest = self.sockets.iter().filter_map(|s| s.rests_until).min().map(|at| at.saturating_duration_since(now));
         let lag = self.desk.lags.looks_at(now, self.lag_look()).map(|at| at.saturating_duration_since(now));
         let store = self.desk.keeper.as_ref().and_then(Keeper::looks_at).map(|at| at.saturating_duration_since(now));
+        let closing = self.closing.patience(now);
         let beat = self.heartbeat.as_ref().map(|(_, next)| next.saturating_duration_since(now));
         // A millisecond more: the core counts whole ones, and a deadline must be past when we look.
-        [core, linger, rest, lag, store, beat].into_iter().flatten().min().map(|wait| wait + Duration::from_millis(1))
+        [core, linger, rest, lag, store, closing, beat]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|wait| wait + Duration::from_millis(1))
     }
 
     fn core_time(&self, now: Instant) -> broker_core::Instant {
@@ -207,6 +217,7 @@ impl Reactor {
                 Command::Local(stream) => self.take_in(stream, Peer::Within, 0, Trust::Ours),
                 Command::Reload(loaded) => self.reload(*loaded),
                 Command::Protect(listeners, http) => self.protect(listeners, http),
+                Command::Lend(to) => self.lend(&to),
                 Command::Kept(kept) => self.desk.hear(kept),
                 Command::Save => {
                     if let Some(keeper) = &mut self.desk.keeper {
@@ -319,6 +330,9 @@ impl Reactor {
 
     /// Commits, writes and closes.
     fn finish_turn(&mut self) {
+        if let Some(packets) = &mut self.desk.packets {
+            packets.settle();
+        }
         self.watch_memory();
         if let Some(keeper) = &self.desk.keeper {
             self.core.set_store_full(keeper.refuses(self.desk.now));
@@ -431,12 +445,13 @@ impl Reactor {
         if connection.peer.is_outside() {
             self.connected[usize::from(connection.listener)] -= 1;
         }
-        connection.transport.close();
-        if let Transport::Remote(remote) = &connection.transport {
+        let mut transport = std::mem::replace(&mut connection.transport, Transport::Taken);
+        if let Transport::Remote(remote) = &mut transport {
+            remote.close();
             self.workers.let_go(remote.worker());
+        } else {
+            self.closing.take(transport, self.poll.registry(), self.desk.now);
         }
-        // Dropping the socket takes it out of the poll.
-        drop(connection);
     }
 }
 

@@ -2,11 +2,15 @@
 //! of it was read and checked before, and new ports are open already, so nothing here fails.
 
 use std::io;
+use std::sync::mpsc::Sender;
 
 use broker_core::LinkId;
 
 use crate::appliance::{Reloaded, ReloadedListener};
-use crate::listener::{Listening, Protection};
+use crate::aside::{Lent, Owner};
+use crate::connection::{Connection, Stage};
+use crate::http_api::ReloadedHttp;
+use crate::listener::{ListenerConfig, Listening, OpenListener, Protection};
 use crate::reactor::Reactor;
 
 impl Reactor {
@@ -24,6 +28,7 @@ impl Reactor {
         }
         self.connections_max = loaded.connections_max;
         self.desk.tells_connections = loaded.connection_messages;
+        let before = self.listeners.clone();
         let mut are_others = false;
         for (number, fate) in loaded.listeners.into_iter().enumerate() {
             are_others |= self.take_over(number, fate);
@@ -31,11 +36,9 @@ impl Reactor {
         if are_others && let Err(error) = self.listen_again() {
             tracing::error!(target: "error", "Error: cannot wait for new connections: {error}.");
         }
-        self.desk.names_from = self.listeners.iter().map(|listener| listener.protection.names).collect();
-        self.workers.protect(self.listeners.iter().map(|listener| listener.protection.clone()));
-        if let (Some(http), Some(access)) = (&self.http, loaded.http_access) {
-            http.reload(access);
-        }
+        self.doors_changed();
+        self.send_away(&before);
+        self.take_over_http(loaded.http);
         self.packet_bytes_max = loaded.settings.max_packet_size;
         self.memory_bytes_max = loaded.settings.memory_bytes_max;
         let now = self.now();
@@ -51,10 +54,66 @@ impl Reactor {
                 listener.protection = protection;
             }
         }
-        self.desk.names_from = self.listeners.iter().map(|listener| listener.protection.names).collect();
-        self.workers.protect(self.listeners.iter().map(|listener| listener.protection.clone()));
+        self.doors_changed();
         if let Some(http) = &self.http {
             http.protect(of_http);
+        }
+    }
+
+    /// Who needs to know what stands before the listeners is told.
+    fn doors_changed(&mut self) {
+        self.desk.names_from = self.listeners.iter().map(|listener| listener.protection.names).collect();
+        self.workers.set_doors(&self.listeners);
+    }
+
+    /// Sends away who could not come in now as it did: without TLS where there is TLS now, to an address that is no longer
+    /// listened at. (Workers look after their own.)
+    fn send_away(&mut self, before: &[ListenerConfig]) {
+        let goes = |connection: &Connection| {
+            let number = usize::from(connection.listener);
+            let (Some(before), Some(now)) = (before.get(number), self.listeners.get(number)) else { return false };
+            let is_knocking = connection.stage.is_knocking();
+            connection.peer.is_outside() && !now.is_same_door(before) && !now.takes(&connection.transport, is_knocking)
+        };
+        let gone: Vec<_> = self.desk.connections.iter().filter(|(_, one)| goes(one)).map(|(at, _)| at as u32).collect();
+        for at in gone {
+            self.dismiss(at);
+        }
+    }
+
+    /// A connection's listener would no longer let it in.
+    pub(crate) fn dismiss(&mut self, at: u32) {
+        if self.desk.connections.get(at as usize).is_some_and(|connection| connection.stage != Stage::Leaving) {
+            let now = self.now();
+            self.core.dismiss(now, LinkId(at), &mut self.desk);
+        }
+    }
+
+    fn take_over_http(&mut self, loaded: Option<ReloadedHttp>) {
+        let Some(ReloadedHttp { access, listeners, thread }) = loaded else {
+            if let Some(http) = self.http.take() {
+                http.close();
+            }
+            return;
+        };
+        if self.http.is_none() {
+            self.http = thread;
+        }
+        if let Some(http) = &self.http {
+            http.take_over(access, listeners);
+        }
+    }
+
+    /// Gives other names for all sockets that listen to who wants to open others in their place. Whatever cannot be lent
+    /// cannot be replaced, which is found out there.
+    pub(crate) fn lend(&self, to: &Sender<Vec<Lent>>) {
+        let lent = self.sockets.iter().filter_map(|socket| {
+            let owner = Owner::Mqtt(usize::from(socket.listener));
+            socket.lend(owner).ok().flatten()
+        });
+        let _ = to.send(lent.collect());
+        if let Some(http) = &self.http {
+            http.lend(to.clone());
         }
     }
 
@@ -63,47 +122,56 @@ impl Reactor {
         match fate {
             ReloadedListener::Stays { protection, max_connections } => {
                 let Some(listener) = self.listeners.get_mut(number) else { return false };
-                listener.max_connections = max_connections;
-                if let Some(protection) = protection {
-                    listener.protection = protection;
-                }
+                (listener.max_connections, listener.protection) = (max_connections, protection);
                 false
             }
-            ReloadedListener::Opened(opened) => {
-                for mut socket in opened.sockets {
-                    socket.listener = number as u16;
-                    match socket.path() {
-                        Some(path) => {
-                            tracing::info!(target: "information", "Opening unix listen socket on path {}.", path.display());
-                        }
-                        None => tracing::info!(target: "information", "Opening listen socket on port {}.", socket.port),
-                    }
-                    self.sockets.push(socket);
-                }
-                match self.listeners.get_mut(number) {
-                    Some(free) => *free = opened.config,
-                    None => {
-                        self.listeners.push(opened.config);
-                        self.connected.push(0);
-                    }
-                }
+            ReloadedListener::Moved(opened) => {
+                self.close_listener(number);
+                self.open_listener(number, opened);
                 true
             }
-            ReloadedListener::Closed => {
-                let before = self.sockets.len();
-                let is_its = |socket: &Listening| usize::from(socket.listener) == number;
-                for socket in self.sockets.iter().filter(|socket| is_its(socket)) {
-                    match socket.path() {
-                        Some(path) => {
-                            tracing::info!(target: "information", "Closing unix listen socket on path {}.", path.display());
-                        }
-                        None => tracing::info!(target: "information", "Closing listen socket on port {}.", socket.port),
-                    }
+            ReloadedListener::Opened(opened) => {
+                self.open_listener(number, opened);
+                true
+            }
+            ReloadedListener::Closed => self.close_listener(number),
+        }
+    }
+
+    fn open_listener(&mut self, number: usize, opened: OpenListener) {
+        for mut socket in opened.sockets {
+            socket.listener = number as u16;
+            match socket.path() {
+                Some(path) => {
+                    tracing::info!(target: "information", "Opening unix listen socket on path {}.", path.display());
                 }
-                self.sockets.retain(|socket| !is_its(socket));
-                before != self.sockets.len()
+                None => tracing::info!(target: "information", "Opening listen socket on port {}.", socket.port),
+            }
+            self.sockets.push(socket);
+        }
+        match self.listeners.get_mut(number) {
+            Some(free) => *free = opened.config,
+            None => {
+                self.listeners.push(opened.config);
+                self.connected.push(0);
             }
         }
+    }
+
+    /// `false`: it was closed already.
+    fn close_listener(&mut self, number: usize) -> bool {
+        let before = self.sockets.len();
+        let is_its = |socket: &Listening| usize::from(socket.listener) == number;
+        for socket in self.sockets.iter().filter(|socket| is_its(socket)) {
+            match socket.path() {
+                Some(path) => {
+                    tracing::info!(target: "information", "Closing unix listen socket on path {}.", path.display());
+                }
+                None => tracing::info!(target: "information", "Closing listen socket on port {}.", socket.port),
+            }
+        }
+        self.sockets.retain(|socket| !is_its(socket));
+        before != self.sockets.len()
     }
 
     /// A socket's token is its place, and places have changed.

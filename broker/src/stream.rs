@@ -1,7 +1,7 @@
 //! A socket that bytes travel on, whichever kind it is: TCP, or a unix socket. No TLS here and nothing that waits.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::{AsRawFd as _, RawFd};
 
 use mio::event::Source;
@@ -32,6 +32,14 @@ impl Stream {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
+    }
+
+    /// The address of this machine that the other side dialled; `None` if that was none of the network.
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok().map(|address| address.ip()),
+            Self::Unix(_) => None,
+        }
     }
 
     fn as_fd(&self) -> RawFd {

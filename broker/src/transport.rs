@@ -71,6 +71,34 @@ impl Transport {
         }
     }
 
+    /// Registers the socket with another token than it had. What is there already is told again.
+    pub(crate) fn register_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Plain(stream) => registry.reregister(stream, token, interest),
+            Self::Tls(tls) => registry.reregister(&mut tls.stream, token, interest),
+            Self::Psk(psk) => registry.reregister(psk.stream.get_mut(), token, interest),
+            Self::Web(web) => web.inner_mut().register_again(registry, token),
+            Self::Remote(_) | Self::Taken => Ok(()),
+        }
+    }
+
+    /// Says goodbye. `true`: something of the other side is worth waiting for, see [`Self::read_close`].
+    pub(crate) fn begin_close(&mut self) -> bool {
+        match self {
+            Self::Web(web) => web.begin_close(),
+            _ => false,
+        }
+    }
+
+    /// Reads on after goodbye was said, and throws away what comes; so many bytes. `Err`: it is over.
+    pub(crate) fn read_close(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
+        match self {
+            Self::Web(web) => web.read_close(buffer),
+            _ => Err(Trouble::Gone),
+        }
+    }
+
     /// A short read means that the socket is empty: true where bytes are passed on as they come.
     pub(crate) const fn short_read_is_all(&self) -> bool {
         match self {
@@ -101,6 +129,17 @@ impl Transport {
             }
             Self::Web(web) => web.inner().user_name(from),
             Self::Plain(_) | Self::Psk(_) | Self::Remote(_) | Self::Taken => None,
+        }
+    }
+
+    /// See [`Stream::local_ip`].
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Plain(stream) => stream.local_ip(),
+            Self::Tls(tls) => tls.stream.local_ip(),
+            Self::Psk(psk) => psk.stream.get_ref().local_ip(),
+            Self::Web(web) => web.inner().local_ip(),
+            Self::Remote(_) | Self::Taken => None,
         }
     }
 

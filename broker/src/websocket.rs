@@ -49,6 +49,8 @@ pub(crate) struct WebSocket {
     pong: Vec<u8>,
     /// The last read emptied the socket.
     is_drained: bool,
+    /// What is worth waiting for once nothing more is to be said.
+    awaits: Awaits,
     /// To be told when what came before it has been passed on.
     trouble: Option<Trouble>,
     forwarded_for: Option<IpAddr>,
@@ -60,6 +62,16 @@ enum Stage {
     Open,
     /// Close was said, or the request was refused: nothing follows.
     Over,
+}
+
+/// Of the other side, after our last words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    Nothing,
+    /// Its Close, for we have said ours first.
+    Close,
+    /// The end of its stream: what it says is not understood. `true`: it was told that we say no more.
+    End(bool),
 }
 
 /// What a stranger at a WebSocket port did wrong.
@@ -85,6 +97,7 @@ impl WebSocket {
             words_gone: 0,
             pong: Vec::new(),
             is_drained: false,
+            awaits: Awaits::Nothing,
             trouble: None,
             forwarded_for: None,
         }
@@ -162,7 +175,7 @@ impl WebSocket {
                     self.forwarded_for = accepted.forwarded_for;
                 }
                 Err(refused) => {
-                    self.stage = Stage::Over;
+                    (self.stage, self.awaits) = (Stage::Over, Awaits::End(false));
                     self.words = refused.answer();
                     self.trouble = Some(Trouble::Web(WebFault::Refused(refused)));
                     begin = bytes.len();
@@ -178,7 +191,10 @@ impl WebSocket {
             self.say_goodbye(end.status());
             self.trouble = Some(match end {
                 End::Closed(_) => Trouble::Gone,
-                End::Fault(fault) => Trouble::Web(WebFault::Frame(fault)),
+                End::Fault(fault) => {
+                    self.awaits = Awaits::End(false);
+                    Trouble::Web(WebFault::Frame(fault))
+                }
             });
         }
         if let Err(trouble) = self.flush() {
@@ -252,6 +268,40 @@ impl WebSocket {
             }
         }
         self.inner.flush()
+    }
+
+    /// Says goodbye, if there is a place for it. `true`: ours has to leave yet, or the other side's is to come.
+    pub(crate) fn begin_close(&mut self) -> bool {
+        if matches!(self.stage, Stage::Open) && !self.is_in_frame() {
+            self.awaits = Awaits::Close;
+        }
+        self.pong.clear();
+        self.say_goodbye(Some(NORMAL));
+        self.flush().is_ok() && (self.awaits != Awaits::Nothing || !self.words.is_empty())
+    }
+
+    /// See [`Transport::read_close`].
+    pub(crate) fn read_close(&mut self, buffer: &mut [u8]) -> Result<Progress, Trouble> {
+        self.flush()?;
+        if self.words.is_empty() {
+            match self.awaits {
+                Awaits::Nothing => return Err(Trouble::Gone),
+                Awaits::End(false) => {
+                    self.inner.end_writing();
+                    self.awaits = Awaits::End(true);
+                }
+                Awaits::Close | Awaits::End(true) => {}
+            }
+        }
+        let progress = self.inner.read(buffer)?;
+        if let (Progress::Some(count), Awaits::Close) = (&progress, self.awaits) {
+            let taken = self.frames.take(&mut buffer[..*count], &mut self.pong);
+            self.pong.clear();
+            if taken.end.is_some() {
+                return Err(Trouble::Gone);
+            }
+        }
+        Ok(progress)
     }
 
     /// Says goodbye, if there is a place for it.

@@ -22,6 +22,7 @@ pub mod inspect;
 pub mod issue;
 mod key_log;
 pub mod load;
+mod mosquitto_line;
 mod names;
 mod nearby;
 pub mod pem;
@@ -42,6 +43,7 @@ pub use fault::{PskFault, TlsFault, describe_psk_failure, describe_tls_failure};
 pub use hello::{PSK_SUITES, SNIFF_BYTES_MAX, Sniffed, TlsHello, sniff};
 pub use inspect::{Finding, FindingKind, Severity, inspect_ca, inspect_key, inspect_server};
 pub use key_log::KeyLog;
+pub use mosquitto_line::mosquitto_line;
 pub use names::{NameFrom, is_user_name, user_name};
 pub use nearby::closest_existing;
 pub use psk::{

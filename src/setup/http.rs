@@ -1,5 +1,6 @@
 //! From `protocol http_api` to what the broker's HTTP thread is given: where, behind what, and who may ask.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use broker::{HttpAccess, HttpApi, HttpDoor, HttpListener};
@@ -9,8 +10,7 @@ use certs::KeyLog;
 use crate::addresses;
 
 use super::protection::protection;
-use super::reload::{doors, place};
-use super::{Files, SetupError, cannot_open, listener_info, path_of};
+use super::{Files, SetupError, Status, cannot_open, listener_info};
 
 /// Where HTTP is spoken, if it is.
 pub(super) fn api(
@@ -21,21 +21,22 @@ pub(super) fn api(
     warnings: &mut Vec<String>,
 ) -> Option<HttpApi> {
     let access = access(settings, files, key_log, errors, warnings)?;
-    let mut listeners = Vec::new();
-    for listener in &settings.http_listeners {
-        let addresses = addresses::of(listener, warnings).unwrap_or_else(|error| {
-            errors.push(error);
-            Vec::new()
-        });
-        let dir = listener.http_dir.as_ref().and_then(|dir| {
-            let found = dir.value.canonicalize();
-            let found =
-                found.map_err(|cause| SetupError(cannot_open(&dir.value, "http_dir", &dir.at.to_string(), &cause)));
-            found.map_err(|error| errors.push(error)).ok()
-        });
-        listeners.push(HttpListener { addresses, dir, may_fail: settings.local_only });
-    }
-    Some(HttpApi { listeners, head_bytes_max: settings.packet_buffer_size.into(), access })
+    let listeners = settings.http_listeners.iter().map(|listener| ports(settings, listener, errors, warnings));
+    Some(HttpApi { listeners: listeners.collect(), access })
+}
+
+/// Where one listener is to be heard.
+pub(super) fn ports(
+    settings: &Settings,
+    listener: &Listener,
+    errors: &mut Vec<SetupError>,
+    warnings: &mut Vec<String>,
+) -> HttpListener {
+    let addresses = addresses::of(listener, warnings).unwrap_or_else(|error| {
+        errors.push(error);
+        Vec::new()
+    });
+    HttpListener { addresses, may_fail: settings.local_only }
 }
 
 /// Who may ask there. Most often the files are those of the listeners for MQTT, and are in `files` already.
@@ -49,14 +50,24 @@ pub(super) fn access(
     if settings.http_listeners.is_empty() {
         return None;
     }
-    let door = |listener: &Listener| HttpDoor {
+    let doors = settings.http_listeners.iter().map(|listener| HttpDoor {
         protection: protection(settings, listener, key_log, errors, warnings),
         allow_anonymous: listener.allow_anonymous,
         acl: files.acl(listener, errors, warnings),
         passwords: files.passwords(listener, errors),
-    };
-    let doors = settings.http_listeners.iter().map(door).collect();
-    Some(HttpAccess { listeners_json: listeners_json(settings), doors })
+        dir: dir(listener, errors),
+    });
+    let doors = doors.collect();
+    let head_bytes_max = settings.packet_buffer_size.into();
+    Some(HttpAccess { listeners_json: listeners_json(settings), head_bytes_max, doors })
+}
+
+/// `http_dir`, without a symbolic link in it.
+fn dir(listener: &Listener, errors: &mut Vec<SetupError>) -> Option<PathBuf> {
+    let dir = listener.http_dir.as_ref()?;
+    let told = |cause| cannot_open(&dir.value, "http_dir", &dir.at.to_string(), &cause);
+    let found = dir.value.canonicalize();
+    found.map_err(|cause| errors.push(SetupError(told(cause), Status::Wrong))).ok()
 }
 
 /// As mosquitto answers `/api/v1/listeners`.
@@ -77,24 +88,4 @@ fn listeners_json(settings: &Settings) -> String {
 /// Those for MQTT and those for HTTP.
 pub(super) fn all(settings: &Settings) -> impl Iterator<Item = &Listener> {
     settings.listeners.iter().chain(&settings.http_listeners)
-}
-
-/// Whether HTTP is spoken at the same listeners, with the same files.
-pub(super) fn are_same(before: &Settings, now: &Settings) -> bool {
-    before.http_listeners.len() == now.http_listeners.len()
-        && before.http_listeners.iter().zip(&now.http_listeners).all(|(before, now)| is_same(before, now))
-}
-
-fn is_same(one: &Listener, other: &Listener) -> bool {
-    let of = |one: &Listener| (doors(one), path_of(one.http_dir.as_ref()));
-    place(one) == place(other) && of(one) == of(other)
-}
-
-/// The listeners for HTTP after a reload: those that are open, each as it is written now if it stays what it is.
-pub(crate) fn in_force(running: &Settings, read: &Settings) -> Vec<Listener> {
-    let now = |before: &Listener| {
-        let now = read.http_listeners.iter().find(|now| is_same(before, now));
-        now.unwrap_or(before).clone()
-    };
-    running.http_listeners.iter().map(now).collect()
 }

@@ -10,7 +10,7 @@ use broker_conf::{Listener, Protocol, Settings, UsernameFrom};
 use certs::KeyLog;
 use openssl::ssl::SslContext;
 
-use super::{SetupError, parsed, path_of};
+use super::{SetupError, Status, parsed, path_of};
 
 /// Which listener a file belongs to, behind a message that names the file: several may have certificates.
 pub(crate) fn of_listener(listener: &Listener) -> String {
@@ -43,15 +43,19 @@ pub(crate) fn server_files(listener: &Listener) -> Option<certs::ServerFiles> {
 pub(super) fn key_log(settings: &Settings, warnings: &mut Vec<String>) -> Option<Arc<KeyLog>> {
     let path = settings.tls_keylog.as_ref()?;
     match KeyLog::open(path) {
-        Ok(log) => {
-            tracing::info!(target: "notice", "TLS key logging to '{}' enabled for all listeners.", path.display());
-            tracing::info!(target: "notice", "TLS key logging is for DEBUGGING only.");
-            Some(log)
-        }
+        Ok(log) => Some(log),
         Err(cause) => {
             warnings.push(format!("Unable to open keylog file {}: {cause}. No keys are logged.", path.display()));
             None
         }
+    }
+}
+
+/// Says that secrets are written down: once, when they begin to be.
+pub(super) fn tell_key_log(settings: &Settings) {
+    if let Some(path) = &settings.tls_keylog {
+        tracing::info!(target: "notice", "TLS key logging to '{}' enabled for all listeners.", path.display());
+        tracing::info!(target: "notice", "TLS key logging is for DEBUGGING only.");
     }
 }
 
@@ -76,8 +80,14 @@ pub(super) fn protection(
     let mut protection = Protection { names, proxy, websocket, ..Protection::default() };
     if let Some(files) = server_files(listener) {
         match certs::server_config_logging_keys(&files, key_log.cloned()) {
-            Ok(config) => protection.certificates = Some(config),
-            Err(error) => errors.push(SetupError(format!("Error: {error}{}", of_listener(listener)))),
+            Ok(config) => {
+                protection.certificates = Some(config);
+                protection.requires_certificate = files.require_certificate;
+            }
+            Err(error) => {
+                let first = certs::mosquitto_line(&files, &error).map_or_else(String::new, |line| format!("{line}\n"));
+                errors.push(SetupError(format!("Error: {first}{error}{}", of_listener(listener)), Status::Refused));
+            }
         }
     }
     if let Some(psk) = &listener.psk {
@@ -117,5 +127,5 @@ fn psk_context(
         Arc::new(move |identity| keys.as_ref().as_ref()?.key_of(identity).map(<[u8]>::to_vec));
     let ciphers = psk.ciphers.as_ref().map(|list| list.value.as_str());
     certs::psk_server_context_logging_keys(Some(&psk.hint.value), ciphers, lookup, key_log)
-        .map_err(|error| SetupError(format!("Error: {error}")))
+        .map_err(|error| SetupError(format!("Error: {error}"), Status::Refused))
 }

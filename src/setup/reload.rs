@@ -4,111 +4,208 @@
 use std::io;
 use std::path::Path;
 
-use broker::{ListenerConfig, Protection, Reloaded, ReloadedListener, StartError};
-use broker_conf::{Listener, Protocol, Settings, SocketDomain};
+use broker::{
+    Aside, Handle, HttpAccess, HttpFate, HttpListener, ListenerConfig, Owner, Protection, Reloaded, ReloadedHttp,
+    ReloadedListener, StartError,
+};
+use broker_conf::{Listener, Settings, SocketDomain};
 use broker_core::ListenerSettings;
 
 use crate::addresses;
 
 use super::protection::{key_log, protection};
-use super::{Files, Rules, SetupError, core_settings, http, listener_settings, path_of, rules};
+use super::{Files, Rules, SetupError, Status, core_settings, http, listener_settings, path_of, rules};
 
 /// The listeners by their numbers in the broker; `None` for a number that is free.
 pub(crate) type Slots = Vec<Option<Listener>>;
 
+/// What a reload takes over; ports that are new are open. Until it is handed over nothing has changed but that who knocks at a
+/// port that is to change hands is refused, and if it is dropped instead, that port is what it was.
+pub(crate) struct Prepared {
+    // In this order they are dropped: what is new makes room for what was.
+    pub(crate) reloaded: Reloaded,
+    aside: Aside,
+    slots: Slots,
+}
+
+impl Prepared {
+    /// All of it counts from now on. Gives back the listeners by their new numbers.
+    pub(crate) fn hand_over(self, broker: &Handle) -> Slots {
+        self.aside.leave();
+        broker.reload(self.reloaded);
+        self.slots
+    }
+}
+
+/// What becomes of a listener for MQTT.
+enum Fate {
+    Stays(Protection, Option<u32>),
+    Moved(ListenerConfig),
+    Opened(ListenerConfig),
+    Closed,
+}
+
+/// What becomes of one for HTTP: it has the sockets of the one that had this number, or others.
+enum HttpPorts {
+    Stay(usize),
+    Open(HttpListener),
+}
+
 /// Reads everything again, as `read` names it, and opens the ports that are new. `slots` and `running` are what counts now.
-/// What is wrong leaves everything as it was; what counts only after a restart is told in `warnings`. Besides what the
-/// broker is to be told come the listeners by their new numbers.
+/// What is wrong leaves everything as it was; what counts only after a restart is told in `warnings`. `broker`: the one that
+/// runs, whose ports may have to make room.
 pub(crate) fn reloaded(
     slots: &Slots,
     running: &Settings,
     read: &Settings,
+    broker: Option<&Handle>,
     warnings: &mut Vec<String>,
-) -> Result<(Reloaded, Slots), Vec<SetupError>> {
+) -> Result<Prepared, Vec<SetupError>> {
     let mut errors = Vec::new();
     let after = numbered(slots, &read.listeners);
     let mut files = Files::default();
     let Rules { rules, acl_files, passwords } =
         rules(after.iter().map(Option::as_ref), &mut files, &mut errors, warnings);
     let key_log = key_log(read, warnings);
-    let mut changed_doors = Vec::new();
-    let mut prepared = Vec::new();
-    for (at, listener) in after.iter().enumerate() {
-        let Some(listener) = listener else {
-            prepared.push(None);
-            continue;
-        };
-        let before = slots.get(at).and_then(Option::as_ref);
-        let is_other_door = before.is_some_and(|before| doors(before) != doors(listener));
-        if is_other_door {
-            changed_doors.push(listener.at.as_ref().map_or_else(|| listener.port.to_string(), ToString::to_string));
+    let before = slots.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    let fates = after.iter().zip(before).map(|(slot, before)| {
+        let Some(listener) = slot else { return Fate::Closed };
+        let protection = protection(read, listener, key_log.as_ref(), &mut errors, warnings);
+        let max_connections = listener.max_connections;
+        if before.is_some_and(|before| place(before) == place(listener)) {
+            return Fate::Stays(protection, max_connections);
         }
-        let protection = (!is_other_door).then(|| protection(read, listener, key_log.as_ref(), &mut errors, warnings));
-        let addresses = match before {
-            Some(_) => Vec::new(),
-            None => addresses::of(listener, warnings).unwrap_or_else(|error| {
-                errors.push(error);
-                Vec::new()
-            }),
-        };
-        prepared.push(Some((protection, addresses, before.is_none())));
-    }
-    let in_force = Settings { http_listeners: http::in_force(running, read), ..read.clone() };
-    let http_access = http::access(&in_force, &mut files, key_log.as_ref(), &mut errors, warnings);
+        let addresses = addresses::of(listener, warnings).unwrap_or_else(|error| {
+            errors.push(error);
+            Vec::new()
+        });
+        let config = ListenerConfig { addresses, unix: listener.unix.clone(), max_connections, protection };
+        if before.is_some() { Fate::Moved(config) } else { Fate::Opened(config) }
+    });
+    let fates: Vec<_> = fates.collect();
+    let access = http::access(read, &mut files, key_log.as_ref(), &mut errors, warnings);
+    let http_ports = read.http_listeners.iter().map(|listener| {
+        let was = running.http_listeners.iter().position(|before| place(before) == place(listener));
+        was.map_or_else(|| HttpPorts::Open(http::ports(read, listener, &mut errors, warnings)), HttpPorts::Stay)
+    });
+    let http_ports: Vec<_> = http_ports.collect();
     if !errors.is_empty() {
         return Err(errors);
     }
     // Ports last: what could be wrong otherwise is known by now.
-    let mut listeners = Vec::new();
-    for (listener, prepared) in after.iter().zip(prepared) {
-        listeners.push(match (listener, prepared) {
-            (Some(listener), Some((protection, addresses, true))) => {
-                let protection = protection.unwrap_or_default();
-                let (unix, max_connections) = (listener.unix.clone(), listener.max_connections);
-                let config = ListenerConfig { addresses, unix, max_connections, protection };
-                ReloadedListener::Opened(config.open().map_err(|error| vec![cannot_listen(&error)])?)
-            }
-            (Some(listener), Some((protection, ..))) => {
-                ReloadedListener::Stays { protection, max_connections: listener.max_connections }
-            }
-            _ => ReloadedListener::Closed,
-        });
-    }
-    let mut waits = waits_for_restart(running, read);
-    if !changed_doors.is_empty() {
-        waits.push("a listener got or lost its TLS options, or has another protocol");
-    }
+    let mut room = Room::new(broker, |owner| match owner {
+        Owner::Mqtt(number) => !matches!(fates.get(number), Some(Fate::Stays(..))),
+        Owner::Http(number) => !http_ports.iter().any(|ports| matches!(ports, HttpPorts::Stay(was) if *was == number)),
+    });
+    let (listeners, http) = open(&fates, &http_ports, access, &mut room).map_err(|error| vec![error])?;
+    let aside = room.into_aside();
+    let waits = waits_for_restart(running, read);
     if !waits.is_empty() {
         warnings.push(format!("changes that count only after a restart: {}.", waits.join("; ")));
     }
     let closed = || ListenerSettings { is_closed: true, ..ListenerSettings::default() };
     let settings = broker_core::Settings {
         listeners: after.iter().map(|listener| listener.as_ref().map_or_else(closed, listener_settings)).collect(),
-        ..core_settings(&in_force)
+        ..core_settings(read)
     };
     let reloaded = Reloaded {
         rules,
         acl_files,
         passwords,
         listeners,
-        http_access,
+        http,
         settings,
         connections_max: read.global_max_connections,
         connection_messages: read.log.connection_messages,
     };
-    Ok((reloaded, after))
+    Ok(Prepared { reloaded, aside, slots: after })
 }
 
-/// The numbers of the listeners that are wanted: who stays keeps its number, for connections know their listener by it. A
-/// number that became free at an earlier reload is given anew.
+/// Opens what is new. What was opened before the first that cannot be had is closed again.
+fn open(
+    fates: &[Fate],
+    http_ports: &[HttpPorts],
+    access: Option<HttpAccess>,
+    room: &mut Room<'_, impl Fn(Owner) -> bool>,
+) -> Result<(Vec<ReloadedListener>, Option<ReloadedHttp>), SetupError> {
+    let mut listeners = Vec::new();
+    for fate in fates {
+        listeners.push(match fate {
+            Fate::Stays(protection, max_connections) => {
+                ReloadedListener::Stays { protection: protection.clone(), max_connections: *max_connections }
+            }
+            Fate::Moved(config) => ReloadedListener::Moved(room.open(|| config.clone().open())?),
+            Fate::Opened(config) => ReloadedListener::Opened(room.open(|| config.clone().open())?),
+            Fate::Closed => ReloadedListener::Closed,
+        });
+    }
+    let Some(access) = access else { return Ok((listeners, None)) };
+    let mut http_listeners = Vec::new();
+    for ports in http_ports {
+        http_listeners.push(match ports {
+            HttpPorts::Stay(was) => HttpFate::Stays(*was),
+            HttpPorts::Open(listener) => HttpFate::Opened(room.open(|| listener.open())?),
+        });
+    }
+    // Where HTTP is spoken already it is not needed, and ends.
+    let thread = room.broker.map(Handle::http_thread).transpose();
+    let thread = thread.map_err(|cause| {
+        SetupError(format!("Error: unable to start the thread of the http api: {cause}."), Status::Refused)
+    })?;
+    Ok((listeners, Some(ReloadedHttp { access, listeners: http_listeners, thread })))
+}
+
+/// Opens ports, and has those make room that are in the way and go.
+struct Room<'a, F> {
+    broker: Option<&'a Handle>,
+    aside: Option<Aside>,
+    goes: F,
+}
+
+impl<'a, F: Fn(Owner) -> bool> Room<'a, F> {
+    const fn new(broker: Option<&'a Handle>, goes: F) -> Self {
+        Self { broker, aside: None, goes }
+    }
+
+    fn open<T>(&mut self, open: impl Fn() -> Result<T, StartError>) -> Result<T, SetupError> {
+        loop {
+            match open() {
+                Err(StartError::Busy(address)) if self.is_made(address.port()) => {}
+                result => return result.map_err(|error| cannot_listen(&error)),
+            }
+        }
+    }
+
+    /// `false`: nothing of ours is in the way at this port, or it stays.
+    fn is_made(&mut self, port: u16) -> bool {
+        let Some(broker) = self.broker else { return false };
+        let aside = self.aside.get_or_insert_with(|| broker.lend());
+        aside.stop(port, &self.goes).unwrap_or(false)
+    }
+
+    fn into_aside(self) -> Aside {
+        self.aside.unwrap_or_default()
+    }
+}
+
+/// The numbers of the listeners that are wanted: who stays keeps its number, for connections know their listener by it, and
+/// so does who is at another address of its port now. A number that became free at an earlier reload is given anew.
 fn numbered(slots: &Slots, wanted: &[Listener]) -> Slots {
     let stays = |slot: &Option<Listener>| {
         let before = slot.as_ref()?;
         wanted.iter().find(|listener| place(listener) == place(before)).cloned()
     };
     let mut after: Slots = slots.iter().map(stays).collect();
+    let is_there = |after: &Slots, listener: &Listener| after.iter().flatten().any(|it| place(it) == place(listener));
+    for (at, slot) in slots.iter().enumerate() {
+        let Some(before) = slot.as_ref().filter(|before| before.unix.is_none() && after[at].is_none()) else {
+            continue;
+        };
+        let moved = wanted.iter().find(|it| it.unix.is_none() && it.port == before.port && !is_there(&after, it));
+        after[at] = moved.cloned();
+    }
     for listener in wanted {
-        if after.iter().flatten().any(|there| place(there) == place(listener)) {
+        if is_there(&after, listener) {
             continue;
         }
         match (0..slots.len()).find(|at| slots[*at].is_none() && after[*at].is_none()) {
@@ -129,7 +226,7 @@ fn cannot_listen(error: &StartError) -> SetupError {
         ),
         _ => String::new(),
     };
-    SetupError(format!("{error}{why}"))
+    SetupError(format!("{error}{why}"), Status::Refused)
 }
 
 /// What stands before ports.
@@ -155,18 +252,13 @@ pub(crate) fn protections(
 }
 
 /// What makes a listener of one reading that of another.
-pub(super) fn place(listener: &Listener) -> (u16, Option<&Path>, Option<&str>, SocketDomain, Option<&str>) {
+fn place(listener: &Listener) -> (u16, Option<&Path>, Option<&str>, SocketDomain, Option<&str>) {
     if let Some(path) = &listener.unix {
         // Whatever else is said of it: at one path there is one socket.
         return (0, Some(path), None, SocketDomain::Any, None);
     }
     let interface = listener.interface.as_ref().map(|name| name.value.as_str());
     (listener.port, listener.unix.as_deref(), listener.address.as_deref(), listener.socket_domain, interface)
-}
-
-/// Certificates, pre-shared keys, both, or neither, and what is spoken behind them.
-pub(super) const fn doors(listener: &Listener) -> (bool, bool, Protocol) {
-    (listener.certificates.is_some(), listener.psk.is_some(), listener.protocol)
 }
 
 /// What was changed since the start and is not taken over by a running appliance.
@@ -179,7 +271,6 @@ fn waits_for_restart(before: &Settings, now: &Settings) -> Vec<&'static str> {
         (kept.is_on, path_of(kept.location.as_ref()), kept.file.clone(), autosave, kept.autosave_on_changes)
     };
     [
-        (!http::are_same(before, now), "a listener with 'protocol http_api' was added, removed or changed"),
         (user(before) != user(now), "user"),
         (pid_file(before) != pid_file(now), "pid_file"),
         (kept(before) != kept(now), "the options of persistence"),
@@ -233,14 +324,31 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_does_not_lose_its_encryption_to_an_edited_file() {
+    fn a_listener_at_another_address_of_its_port_keeps_its_number() {
+        let dir = folder();
+        let of = |text: &str| settings(dir.path(), text).listeners;
+        let mut numbers = slots(&settings(dir.path(), "listener 1\nlistener 2 127.0.0.1\nlistener 3\n"));
+        for (text, wanted) in [
+            ("listener 3\nlistener 2\nlistener 1 ::1\n", vec![Some(1), Some(2), Some(3)]),
+            // The one that is there already is not taken for it.
+            ("listener 2 127.0.0.2\nlistener 2\nlistener 3\n", vec![None, Some(2), Some(3), Some(2)]),
+        ] {
+            numbers = numbered(&numbers, &of(text));
+            assert_eq!(ports(&numbers), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_listener_that_loses_its_tls_options_has_another_door_and_that_is_no_reason_to_wait() {
         let dir = folder();
         let running = settings(dir.path(), TLS);
         let read = settings(dir.path(), "listener 8883\nallow_anonymous true\n");
         let mut warnings = Vec::new();
-        let (reloaded, _) = reloaded(&slots(&running), &running, &read, &mut warnings).expect("files that can be read");
-        assert!(matches!(reloaded.listeners[..], [ReloadedListener::Stays { protection: None, .. }]));
-        assert!(warnings.iter().any(|warning| warning.contains("lost its TLS options")), "{warnings:?}");
+        let prepared =
+            reloaded(&slots(&running), &running, &read, None, &mut warnings).expect("files that can be read");
+        let [ReloadedListener::Stays { protection, .. }] = &prepared.reloaded.listeners[..] else { panic!("it stays") };
+        assert!(protection.psk.is_none());
+        assert!(!warnings.iter().any(|warning| warning.contains("restart")), "{warnings:?}");
     }
 
     #[test]
@@ -260,8 +368,8 @@ mod tests {
         for (line, wanted) in rows {
             let mut warnings = Vec::new();
             let read = settings(dir.path(), &format!("{base}{line}"));
-            let reloaded = reloaded(&slots(&running), &running, &read, &mut warnings);
-            let (reloaded, _) = reloaded.expect("files that can be read");
+            let prepared = reloaded(&slots(&running), &running, &read, None, &mut warnings);
+            let reloaded = prepared.expect("files that can be read").reloaded;
             let said = warnings.iter().find(|warning| warning.contains("after a restart"));
             match wanted {
                 None => assert_eq!(said, None, "{line}"),
@@ -278,29 +386,5 @@ mod tests {
         let message = told(io::ErrorKind::PermissionDenied);
         assert!(message.contains("127.0.0.1:83") && message.contains("by a restart only"), "{message}");
         assert!(!told(io::ErrorKind::AddrNotAvailable).contains("restart"));
-    }
-
-    #[test]
-    fn listeners_for_http_that_come_or_go_wait_and_those_that_stay_have_what_is_written_now() {
-        let dir = folder();
-        fs::write(dir.path().join("acl"), "topic read #\n").expect("a file");
-        let base = "listener 1883\nallow_anonymous true\nlistener 9001\nprotocol http_api\n";
-        let running = settings(dir.path(), base);
-        let rows = [
-            (base.to_owned(), false),
-            (format!("acl_file DIR/acl\n{base}"), false),
-            (format!("{base}listener 9002\nprotocol http_api\n"), true),
-            ("listener 1883\nallow_anonymous true\n".to_owned(), true),
-        ];
-        for (text, waits) in rows {
-            let read = settings(dir.path(), &text);
-            let mut warnings = Vec::new();
-            let reloaded = reloaded(&slots(&running), &running, &read, &mut warnings);
-            let (reloaded, _) = reloaded.expect("files that can be read");
-            assert_eq!(reloaded.http_access.map(|access| access.doors.len()), Some(1), "{text}");
-            assert_eq!(warnings.iter().any(|said| said.contains("'protocol http_api' was added")), waits, "{text}");
-            let in_force = http::in_force(&running, &read);
-            assert_eq!(in_force[0].acl_file.is_some(), text.starts_with("acl_file"), "{text}");
-        }
     }
 }

@@ -14,10 +14,12 @@ mod peers;
 #[allow(dead_code, reason = "tests/differential uses more of it")]
 mod side;
 
+mod admission;
 mod air;
 mod authentication;
 mod conversations;
 mod doors;
+mod failed_starts;
 mod foreign;
 mod gateway_dialect_c;
 mod gateway_in_place;
@@ -31,9 +33,11 @@ mod options;
 mod radio_process;
 mod refusals;
 mod reload;
+mod reload_doors;
 mod scenarios;
 mod strangers;
 mod sys;
+mod tls_options;
 mod unix_sockets;
 mod web_pages;
 mod websocket;

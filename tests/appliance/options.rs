@@ -121,7 +121,7 @@ fn a_password_file_behind_a_link_is_refused_unless_the_environment_allows_it() {
     let conf = format!("{OPEN}password_file DIR/pw\n");
     let path = folder.write("mosquitto.conf", filled(&conf, &folder, free_port()));
     let ended = output_of(Command::new(NIGHTJAR).arg("run").arg("-c").arg(&path));
-    assert_eq!(ended.status.code(), Some(3));
+    assert_eq!(ended.status.code(), Some(13));
     assert!(text(&ended.stderr).contains("it is a symbolic link: name the file itself"), "{}", text(&ended.stderr));
     drop(Appliance::start_in(&conf, folder, &[], &[("MOSQUITTO_UNSAFE_ALLOW_SYMLINKS", "")]));
 }

@@ -154,3 +154,14 @@ fn certificates_that_change_on_the_disk_count_without_a_signal_and_bad_ones_do_n
     assert_eq!(by(&appliance.folder.at("certs/ca.crt")), Some(0));
     assert_ne!(by(old_ca), Some(0), "the old authority did not sign this one");
 }
+
+#[test]
+fn that_keys_are_written_down_is_said_once_however_often_it_is_reloaded() {
+    let folder = Folder::new();
+    let keys = folder.at("keys");
+    let appliance = Appliance::start_with(OPEN, folder, &["--tls-keylog", &keys]);
+    reload(&appliance, OPEN, 1);
+    reload(&appliance, OPEN, 2);
+    assert_eq!(appliance.log.count(&format!("TLS key logging to '{keys}' enabled for all listeners.")), 1);
+    assert_eq!(appliance.log.count("TLS key logging is for DEBUGGING only."), 1);
+}

@@ -204,10 +204,14 @@ async function main() {
     .catch((fault) => client.publishAsync("page/wss", `${fault}`, { qos: 1 }))
   await tryWay("origin", `ws://127.0.0.5:${port}/mqtt`, 5)
     .catch((fault) => client.publishAsync("page/origin", `${fault}`, { qos: 1 }))
-  const plain = new WebSocket(`ws://127.0.0.3:${port}/mqtt`, "mqtt")
-  plain.onopen = () => plain.send("text")
-  // Whether it was "clean" is a race: who breaks the rules is not waited for [RFC 6455 §7.1.7].
-  plain.onclose = ({ code }) => client.publishAsync("page/text", `${code}`, { qos: 1 })
+  // What breaks the rules, and what the broker ends: CONNECT and DISCONNECT.
+  const connect = [0x10, 13, 0, 4, 77, 81, 84, 84, 4, 2, 0, 0, 0, 1, 99]
+  for (const [name, words] of [["text", "text"], ["bytes", new Uint8Array([...connect, 0xE0, 0])]]) {
+    const plain = new WebSocket(`ws://127.0.0.3:${port}/mqtt`, "mqtt")
+    plain.onopen = () => plain.send(words)
+    const { code, wasClean } = await new Promise((resolve) => plain.onclose = resolve)
+    await client.publishAsync(`page/${name}`, `${code} ${wasClean}`, { qos: 1 })
+  }
 }
 main()
 </script>"#;
@@ -227,12 +231,13 @@ fn a_page_in_chromium_speaks_mqtt_by_ws_and_wss() {
     let subscriber = Subscriber::start(appliance.port, &["-q", "1", "-t", "page/#"]);
     let _browser = Browser::open(&format!("http://127.0.0.2:{}/", appliance.port), &appliance.folder);
     assert_eq!(
-        subscriber.messages(4),
+        subscriber.messages(5),
         [
             "page/ws|1|0|0:true 1:true 2:true",
             "page/wss|1|0|0:true 1:true 2:true",
             "page/origin|1|0|Error: closed",
-            "page/text|1|0|1003",
+            "page/text|1|0|1003 true",
+            "page/bytes|1|0|1000 true",
         ]
     );
     appliance

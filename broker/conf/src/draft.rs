@@ -46,9 +46,9 @@ impl Written<i64> {
         self.get().and_then(|given| T::try_from(given.value.max(0)).ok()).unwrap_or(default)
     }
 
-    /// Below zero is no limit.
+    /// Zero and what is below it is no limit, as with mosquitto.
     pub(crate) fn limit(&self) -> Option<u32> {
-        self.get().and_then(|given| u32::try_from(given.value).ok())
+        self.get().and_then(|given| u32::try_from(given.value).ok()).filter(|most| *most > 0)
     }
 }
 

@@ -51,6 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_cannot_be_had_does_not_count_at_sighup_either() {
+        for option in options().iter().filter(|option| matches!(option.status(), Status::Cannot(_))) {
+            assert_eq!(option.reload, Reload::No, "{}", option.name);
+        }
+    }
+
+    #[test]
     fn the_manual_has_a_row_of_seven_cells_for_every_option() {
         let page = manual();
         let rows: Vec<&str> = page.lines().skip(2).collect();

@@ -98,7 +98,7 @@ fn settings(
         sys_interval_s: global.sys_interval.number(10),
         upgrade_outgoing_qos: global.upgrade_outgoing_qos.or(false),
         // As mosquitto: 0 is no limit, too.
-        global_max_clients: global.max_clients.limit().filter(|most| *most > 0),
+        global_max_clients: global.max_clients.limit(),
         memory_limit: global
             .memory_limit
             .get()

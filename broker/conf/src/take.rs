@@ -193,6 +193,9 @@ mod tests {
             ),
             ("listener 1\ntls_version tlsv1.1", 2, "Error: Invalid 'tls_version' value (tlsv1.1).", "tlsv1.2"),
             ("listener 1\naccept_protocol_versions 3,6", 2, "Error: Invalid 'accept_protocol_versions' value", ""),
+            ("listener 1\naccept_protocol_versions five", 2, "Error: Invalid 'accept_protocol_versions' value", ""),
+            ("listener 1\naccept_protocol_versions", 2, "Error: Empty 'accept_protocol_versions' value", ""),
+            ("listener 1\naccept_protocol_versions , ,", 2, "Error: Empty 'accept_protocol_versions' value", ""),
             (
                 "auto_id_prefix 123456789012345678901234567890123456789012345678901",
                 1,

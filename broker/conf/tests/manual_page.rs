@@ -22,8 +22,10 @@ fn page() -> String {
          {cannot} of them [for good](#what-cannot-be-carried-out).\n\n\
          *Where*: of the whole broker; of the `listener` above the line; of the `connection` or `plugin` above it.\n\
          *SIGHUP*: whether a new value counts then. mosquitto 2.1.2 applies fewer: it neither opens nor closes listeners, and\n\
-         keeps most limits. A listener that gets or loses TLS altogether or gets another protocol waits for a restart, and so does\n\
-         one with `protocol http_api` that comes or goes.\n\
+         keeps most limits. A listener may get or lose TLS, get another protocol or another address of its port: who could still\n\
+         come in as it did stays, who could not is disconnected (without TLS where there is TLS now, with TLS where there is none any\n\
+         more, without a certificate where one is required now, by an address that is no longer listened at). If anything fails\n\
+         all of it stays as it was.\n\
          *In nightjar*: what \"yes\" does not yet cover is in [README.md](../README.md#what-does-not-work-yet).\n\n\
          {table}\n\
          ## What cannot be carried out\n\n\

@@ -1,7 +1,6 @@
 //! What a request to the `http_api` gets: who may ask, and the answer as status, fields and body.
 
 use std::fs::File;
-use std::path::Path;
 
 use acl::Client;
 use base64::Engine as _;
@@ -32,7 +31,6 @@ pub(super) fn answer(
     head: &Head<'_>,
     access: &HttpAccess,
     at: usize,
-    dir: Option<&Path>,
     figures: impl FnOnce() -> Option<Figures>,
 ) -> Answer {
     // In mosquitto's order: the method, who asks, what is asked for.
@@ -53,10 +51,13 @@ pub(super) fn answer(
             None => plain("503 Service Unavailable", "", "The broker has no time.\n"),
         },
         _ if is_api => not_found(),
-        _ => dir.and_then(|dir| super::files::open(dir, path)).map_or_else(not_found, |(file, len, kind)| {
-            let bytes = fields("200 OK", "", kind, len).into_bytes();
-            Answer { bytes, file: Some((file, len)), refused: None }
-        }),
+        _ => access.doors[at].dir.as_deref().and_then(|dir| super::files::open(dir, path)).map_or_else(
+            not_found,
+            |(file, len, kind)| {
+                let bytes = fields("200 OK", "", kind, len).into_bytes();
+                Answer { bytes, file: Some((file, len)), refused: None }
+            },
+        ),
     }
 }
 
@@ -142,8 +143,9 @@ mod tests {
             allow_anonymous: !is_closed,
             acl: Arc::new(if acl.is_empty() { Acl::open() } else { Acl::parse(acl.as_bytes()).expect("rules") }),
             passwords: is_closed.then(|| Arc::new(PasswordFile::parse(file.as_bytes()).expect("a password file"))),
+            dir: None,
         };
-        HttpAccess { listeners_json: "{}".to_owned(), doors: vec![door] }
+        HttpAccess { listeners_json: "{}".to_owned(), head_bytes_max: 0, doors: vec![door] }
     }
 
     /// Status and body.
@@ -154,8 +156,7 @@ mod tests {
     fn asked_at(at: usize, text: &str, access: &HttpAccess) -> (String, String) {
         let text = format!("{text}\r\n\r\n");
         let head = Head::parse(text.as_bytes()).expect("a head");
-        let answer =
-            answer(&head, access, at, None, || Some(vec![("$SYS/a".to_owned(), 1), ("$SYS/b c".to_owned(), 2)]));
+        let answer = answer(&head, access, at, || Some(vec![("$SYS/a".to_owned(), 1), ("$SYS/b c".to_owned(), 2)]));
         let text = String::from_utf8(answer.bytes).expect("UTF-8");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");

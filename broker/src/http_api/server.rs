@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use certs::{Sniffed, sniff};
@@ -15,8 +13,9 @@ use slab::Slab;
 use web::{HeadFault, HeadReader};
 
 use super::answer::{Answer, Stranger, answer, no_request};
-use super::{Figures, Shared};
+use super::{Figures, HttpAccess, HttpFate, Order};
 use crate::appliance::Command;
+use crate::aside::Owner;
 use crate::door::{self, Knock};
 use crate::knocks::Knocks;
 use crate::listener::Listening;
@@ -37,11 +36,10 @@ type Ask = Box<dyn Fn(Command) + Send>;
 
 pub(super) struct Server {
     poll: Poll,
+    orders: Receiver<Order>,
+    /// Listeners' sockets, by their numbers in `access`.
     sockets: Vec<Listening>,
-    /// `http_dir` of each listener.
-    dirs: Vec<Option<PathBuf>>,
-    head_bytes_max: usize,
-    shared: Arc<Shared>,
+    access: Arc<HttpAccess>,
     ask: Ask,
     connections: Slab<Connection>,
     /// In the order in which they came, and so in that in which their time is up.
@@ -55,6 +53,8 @@ pub(super) struct Server {
 
 struct Connection {
     transport: Transport,
+    /// What counted when it knocked.
+    access: Arc<HttpAccess>,
     peer: Peer,
     listener: usize,
     port: u16,
@@ -87,24 +87,14 @@ enum Step {
 }
 
 impl Server {
-    pub(super) fn new(
-        mut sockets: Vec<Listening>,
-        dirs: Vec<Option<PathBuf>>,
-        head_bytes_max: usize,
-        shared: Arc<Shared>,
-        ask: Ask,
-    ) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(orders: Receiver<Order>, ask: Ask) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
-        for (at, socket) in sockets.iter_mut().enumerate() {
-            socket.register(poll.registry(), Token(LISTENERS + at))?;
-        }
         let server = Self {
             poll,
-            sockets,
-            dirs,
-            head_bytes_max,
-            shared,
+            orders,
+            sockets: Vec::new(),
+            access: Arc::new(HttpAccess::nothing()),
             ask,
             connections: Slab::new(),
             order: VecDeque::new(),
@@ -116,7 +106,7 @@ impl Server {
         Ok((server, waker))
     }
 
-    /// Runs until told to stop.
+    /// Runs until nobody is left to give orders.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(128);
         loop {
@@ -128,9 +118,7 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            if self.shared.is_stopping.load(Ordering::Acquire) {
-                return Ok(());
-            }
+            // Before sockets have other places.
             for event in &events {
                 match event.token() {
                     WAKE => {}
@@ -138,8 +126,74 @@ impl Server {
                     Token(at) => self.go_on(at, event.is_read_closed() || event.is_error()),
                 }
             }
+            if !self.obey()? {
+                return Ok(());
+            }
             self.look_at_the_time();
         }
+    }
+
+    /// Carries out what was ordered. `false`: there will be no more orders.
+    fn obey(&mut self) -> io::Result<bool> {
+        loop {
+            match self.orders.try_recv() {
+                Ok(Order::TakeOver(access, listeners)) => self.take_over(access, listeners)?,
+                Ok(Order::Protect(protections)) => {
+                    let mut doors = self.access.doors.clone();
+                    for (door, protection) in doors.iter_mut().zip(protections) {
+                        door.protection = protection;
+                    }
+                    let HttpAccess { listeners_json, head_bytes_max, .. } = &*self.access;
+                    let (listeners_json, head_bytes_max) = (listeners_json.clone(), *head_bytes_max);
+                    self.access = Arc::new(HttpAccess { listeners_json, head_bytes_max, doors });
+                }
+                Ok(Order::Lend(to)) => {
+                    let lent = self.sockets.iter().filter_map(|socket| {
+                        let owner = Owner::Http(usize::from(socket.listener));
+                        socket.lend(owner).ok().flatten()
+                    });
+                    let _ = to.send(lent.collect());
+                }
+                Err(TryRecvError::Empty) => return Ok(true),
+                Err(TryRecvError::Disconnected) => return Ok(false),
+            }
+        }
+    }
+
+    /// The listeners are these from now on. Who is being answered is answered.
+    fn take_over(&mut self, access: HttpAccess, listeners: Vec<HttpFate>) -> io::Result<()> {
+        self.access = Arc::new(access);
+        let mut before = std::mem::take(&mut self.sockets);
+        for (number, fate) in listeners.into_iter().enumerate() {
+            let sockets = match fate {
+                HttpFate::Stays(was) => {
+                    before.extract_if(.., |socket| usize::from(socket.listener) == was).collect::<Vec<_>>()
+                }
+                HttpFate::Opened(opened) => {
+                    for socket in &opened.sockets {
+                        tracing::info!(target: "information", "Opening http api listen socket on port {}.", socket.port);
+                    }
+                    opened.sockets
+                }
+            };
+            for mut socket in sockets {
+                socket.listener = number as u16;
+                self.sockets.push(socket);
+            }
+        }
+        for socket in &before {
+            tracing::info!(target: "information", "Closing http api listen socket on port {}.", socket.port);
+        }
+        drop(before);
+        // A socket's token is its place, and places have changed.
+        for (at, socket) in self.sockets.iter_mut().enumerate() {
+            socket.register_again(self.poll.registry(), Token(LISTENERS + at))?;
+        }
+        // Whoever came between the two.
+        for at in 0..self.sockets.len() {
+            self.accept(at);
+        }
+        Ok(())
     }
 
     fn look_at_the_time(&mut self) {
@@ -165,7 +219,7 @@ impl Server {
 
     fn accept(&mut self, at: usize) {
         loop {
-            let socket = &mut self.sockets[at];
+            let Some(socket) = self.sockets.get_mut(at) else { return };
             match socket.accept() {
                 Ok((stream, peer)) => {
                     let (listener, port) = (usize::from(socket.listener), socket.port);
@@ -187,9 +241,9 @@ impl Server {
         while self.connections.len() >= HTTP_CONNECTIONS_MAX {
             self.close_oldest();
         }
-        let access = self.shared.access();
+        let access = Arc::clone(&self.access);
         let stage = if access.doors[listener].protection.is_plain() {
-            Stage::Reading(HeadReader::new(self.head_bytes_max))
+            Stage::Reading(HeadReader::new(access.head_bytes_max))
         } else {
             Stage::Knocking
         };
@@ -201,7 +255,7 @@ impl Server {
         }
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        entry.insert(Connection { transport, peer, listener, port, generation, stage });
+        entry.insert(Connection { transport, access, peer, listener, port, generation, stage });
         self.order.push_back((at, generation, Instant::now() + HTTP_TIME_MAX));
         self.go_on(at, false);
     }
@@ -243,13 +297,12 @@ impl Server {
 
     fn knock(&mut self, at: usize, is_ending: bool) -> Step {
         let Some(connection) = self.connections.get_mut(at) else { return Step::Wait };
-        let access = self.shared.access();
-        let protection = &access.doors[connection.listener].protection;
+        let protection = &connection.access.doors[connection.listener].protection;
         match door::knock(&mut connection.transport, protection, connection.port, is_ending) {
             Knock::Wait => Step::Wait,
             Knock::Gone | Knock::Announced(_) | Knock::Rejected(_) => Step::Over,
             Knock::Open => {
-                connection.stage = Stage::Reading(HeadReader::new(self.head_bytes_max));
+                connection.stage = Stage::Reading(HeadReader::new(connection.access.head_bytes_max));
                 Step::On
             }
             Knock::Refuse(..) => {
@@ -303,13 +356,11 @@ impl Server {
     }
 
     fn answer(&mut self, at: usize) -> Answer {
-        let access = self.shared.access();
         let connection = &self.connections[at];
         let Stage::Reading(reader) = &connection.stage else { return no_request(HeadFault::Malformed) };
         let (ask, fresh) = (&self.ask, &mut self.figures);
-        let dir = self.dirs[connection.listener].as_deref();
         match reader.head() {
-            Ok(head) => answer(&head, &access, connection.listener, dir, || figures(ask, fresh)),
+            Ok(head) => answer(&head, &connection.access, connection.listener, || figures(ask, fresh)),
             Err(fault) => no_request(fault),
         }
     }

@@ -10,7 +10,7 @@ use mio::Waker;
 
 use super::DoorPlate;
 use super::account::Account;
-use crate::listener::Protection;
+use crate::listener::ListenerConfig;
 use crate::proxy_header::Origin;
 use crate::stream::Stream;
 use crate::{BATCH_BYTES, BATCHES_WAITING_MAX};
@@ -50,6 +50,8 @@ pub(super) enum What {
     Refused(Box<(&'static str, String)>),
     /// It will say no more because this went wrong.
     Failed(Box<(&'static str, String)>),
+    /// Its listener would no longer let it in.
+    NoLongerTaken,
 }
 
 impl Batch {
@@ -85,8 +87,8 @@ pub(super) enum Deed {
     GoOn,
     /// Say goodbye and close.
     Close,
-    /// Protect the listeners so from now on.
-    Protect(Arc<[Protection]>),
+    /// The listeners are these from now on.
+    Doors(Arc<[ListenerConfig]>),
     /// End; there is no connection any more.
     Stop,
 }

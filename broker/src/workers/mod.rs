@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 
 use mio::Waker;
 
-use crate::listener::Protection;
+use crate::listener::ListenerConfig;
 use crate::stream::Stream;
 use mailbox::{Batch, Deed, Mailbox, Newcomer};
 use pump::Pump;
@@ -63,10 +63,10 @@ struct Worker {
 
 impl Workers {
     /// Starts `count` threads, which wake the broker's by `core`.
-    pub(crate) fn start(count: usize, protections: &[Protection], core: &Arc<Waker>) -> io::Result<Self> {
+    pub(crate) fn start(count: usize, doors: &[ListenerConfig], core: &Arc<Waker>) -> io::Result<Self> {
         let mut workers = Self::default();
         for number in 0..count {
-            let (pump, mailbox) = Pump::new(protections.to_vec(), Arc::clone(core))?;
+            let (pump, mailbox) = Pump::new(doors.into(), Arc::clone(core))?;
             let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(move || pump.run())?;
             workers.workers.push(Worker { mailbox, thread, connections: 0, spent: None });
         }
@@ -93,11 +93,11 @@ impl Workers {
         self.workers[number].connections -= 1;
     }
 
-    /// New connections are to be protected so from now on.
-    pub(crate) fn protect(&self, protections: impl Iterator<Item = Protection>) {
-        let protections: Arc<[Protection]> = protections.collect();
+    /// The listeners are these from now on. Who would no longer be let in is told of as [`mailbox::What::NoLongerTaken`].
+    pub(crate) fn set_doors(&self, doors: &[ListenerConfig]) {
+        let doors: Arc<[ListenerConfig]> = doors.into();
         for worker in &self.workers {
-            worker.mailbox.order(0, Deed::Protect(Arc::clone(&protections)));
+            worker.mailbox.order(0, Deed::Doors(Arc::clone(&doors)));
         }
     }
 

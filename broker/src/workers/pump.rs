@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -12,9 +12,10 @@ use super::DoorPlate;
 use super::account::Account;
 use super::mailbox::{Batch, Deed, Mailbox, Newcomer, News, Order, Orders, What};
 use crate::HANDSHAKES_PER_TURN_MAX;
+use crate::closing::{CLOSING, Closing};
 use crate::door::{self, Knock};
 use crate::handshakes::{Handshakes, Queued};
-use crate::listener::Protection;
+use crate::listener::ListenerConfig;
 use crate::transport::{Progress, Transport};
 
 const WAKE: Token = Token(usize::MAX);
@@ -24,7 +25,7 @@ const READ_ROOM_MIN: usize = 16 * 1024;
 pub(super) struct Pump {
     poll: Poll,
     mailbox: Arc<Mailbox>,
-    protections: Vec<Protection>,
+    doors: Arc<[ListenerConfig]>,
     /// By the number that the broker gave them.
     sockets: Vec<Option<Box<Socket>>>,
     /// Filled in this turn.
@@ -34,6 +35,7 @@ pub(super) struct Pump {
     /// Sockets that may hold more than was read.
     again: Vec<u32>,
     handshakes: Handshakes,
+    closing: Closing,
     /// There is no room to read into.
     is_full: bool,
     is_stopping: bool,
@@ -79,19 +81,20 @@ impl Drop for Farewell {
 }
 
 impl Pump {
-    pub(super) fn new(protections: Vec<Protection>, core: Arc<Waker>) -> io::Result<(Self, Arc<Mailbox>)> {
+    pub(super) fn new(doors: Arc<[ListenerConfig]>, core: Arc<Waker>) -> io::Result<(Self, Arc<Mailbox>)> {
         let poll = Poll::new()?;
         let mailbox = Arc::new(Mailbox::new(core, Waker::new(poll.registry(), WAKE)?));
         let pump = Self {
             poll,
             mailbox: Arc::clone(&mailbox),
-            protections,
+            doors,
             sockets: Vec::new(),
             batch: mailbox.empty_batch(),
             words: Vec::new(),
             orders: Orders::default(),
             again: Vec::new(),
             handshakes: Handshakes::default(),
+            closing: Closing::default(),
             is_full: false,
             is_stopping: false,
         };
@@ -102,10 +105,13 @@ impl Pump {
     pub(super) fn run(mut self) -> io::Result<()> {
         let _farewell = Farewell(Arc::clone(&self.mailbox));
         let mut events = Events::with_capacity(1024);
-        while !self.is_stopping {
+        while !(self.is_stopping && self.closing.is_empty()) {
             // Without room there is nothing to go on with: the broker's thread wakes us when there is.
             let has_more = !self.again.is_empty() || !self.handshakes.is_empty();
             let patience = (has_more && !self.is_full).then_some(Duration::ZERO);
+            // A millisecond more: its time must be past when we look.
+            let closing = self.closing.patience(Instant::now()).map(|wait| wait + Duration::from_millis(1));
+            let patience = [patience, closing].into_iter().flatten().min();
             match self.poll.poll(&mut events, patience) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
@@ -114,9 +120,13 @@ impl Pump {
             let again = std::mem::take(&mut self.again);
             self.obey();
             for event in &events {
-                if event.token() != WAKE {
-                    let is_ending = event.is_read_closed() || event.is_error();
-                    self.ready(event.token().0 as u32, event.is_writable(), is_ending);
+                match event.token() {
+                    WAKE => {}
+                    Token(at) if at >= CLOSING => self.closing.ready(at - CLOSING),
+                    Token(at) => {
+                        let is_ending = event.is_read_closed() || event.is_error();
+                        self.ready(at as u32, event.is_writable(), is_ending);
+                    }
                 }
             }
             for at in again {
@@ -130,6 +140,9 @@ impl Pump {
                 if let Some(is_ending) = self.socket(at).and_then(|socket| socket.queued.take()) {
                     self.read(at, is_ending);
                 }
+            }
+            if !self.closing.is_idle() {
+                self.closing.look(Instant::now());
             }
             let is_told = self.mailbox.tell(&mut self.words, &mut self.batch);
             self.is_full = !is_told && self.batch.room().len() < READ_ROOM_MIN;
@@ -168,11 +181,11 @@ impl Pump {
                 }
                 Deed::Close => {
                     // Dropping the socket takes it out of the poll.
-                    if let Some(mut socket) = self.sockets.get_mut(at as usize).and_then(Option::take) {
-                        socket.transport.close();
+                    if let Some(socket) = self.sockets.get_mut(at as usize).and_then(Option::take) {
+                        self.closing.take(socket.transport, self.poll.registry(), Instant::now());
                     }
                 }
-                Deed::Protect(protections) => self.protections = protections.to_vec(),
+                Deed::Doors(doors) => self.set_doors(doors),
                 Deed::Stop => self.is_stopping = true,
             }
         }
@@ -180,11 +193,27 @@ impl Pump {
         self.orders = orders;
     }
 
+    /// New listeners count, and who would no longer be let in is told of.
+    fn set_doors(&mut self, doors: Arc<[ListenerConfig]>) {
+        let before = std::mem::replace(&mut self.doors, doors);
+        for (at, socket) in self.sockets.iter_mut().enumerate() {
+            let Some(socket) = socket else { continue };
+            let number = usize::from(socket.door.listener);
+            let (Some(before), Some(now)) = (before.get(number), self.doors.get(number)) else { continue };
+            if !now.is_same_door(before) && !now.takes(&socket.transport, socket.is_knocking) {
+                // What it says meanwhile is for a door that is no longer there.
+                socket.has_ended = true;
+                let news = News { at: at as u32, generation: socket.generation, what: What::NoLongerTaken };
+                self.batch.news.push(news);
+            }
+        }
+    }
+
     fn open(&mut self, at: u32, newcomer: Newcomer) {
         let Newcomer { stream, generation, door, account } = newcomer;
         let transport = Transport::Plain(stream);
-        let mut transport = match self.protections.get(usize::from(door.listener)) {
-            Some(protection) => protection.dressed(transport, door.port),
+        let mut transport = match self.doors.get(usize::from(door.listener)) {
+            Some(config) => config.protection.dressed(transport, door.port),
             None => transport,
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -347,7 +376,8 @@ impl Pump {
                     let name = if std::mem::replace(&mut socket.has_spoken, true) {
                         None
                     } else {
-                        self.protections[usize::from(socket.door.listener)]
+                        self.doors[usize::from(socket.door.listener)]
+                            .protection
                             .names
                             .and_then(|from| socket.transport.user_name(from))
                     };
@@ -379,7 +409,7 @@ impl Pump {
     /// Looks at the first bytes of a stranger at a TLS port; `true` if the handshake may begin.
     fn open_door(&mut self, at: u32, is_ending: bool) -> bool {
         let Some(socket) = self.sockets.get_mut(at as usize).and_then(Option::as_deref_mut) else { return false };
-        let protection = &self.protections[usize::from(socket.door.listener)];
+        let protection = &self.doors[usize::from(socket.door.listener)].protection;
         let generation = socket.generation;
         if let Some(rules) = protection.proxy.filter(|_| !socket.is_announced) {
             let what = match door::announce(&mut socket.transport, rules, is_ending) {

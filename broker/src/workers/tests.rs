@@ -29,7 +29,7 @@ impl Desk {
     fn new(count: usize) -> Self {
         let poll = Poll::new().expect("a poll");
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).expect("a waker"));
-        let workers = Workers::start(count, &[Protection::default()], &waker).expect("threads");
+        let workers = Workers::start(count, &[ListenerConfig::default()], &waker).expect("threads");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         Self { poll, workers, listener, opened: 0 }
     }
@@ -226,7 +226,7 @@ fn a_worker_that_has_not_looked_is_waited_for_and_tells_when_it_has() {
     let poll = Poll::new().expect("a poll");
     let core = Arc::new(Waker::new(poll.registry(), Token(0)).expect("a waker"));
     // A mailbox whose worker does not run.
-    let (pump, mailbox) = Pump::new(Vec::new(), core).expect("a worker");
+    let (pump, mailbox) = Pump::new(Arc::from([]), core).expect("a worker");
     assert!(!mailbox.has_orders());
     mailbox.order_write(0, b"x");
     assert!(mailbox.has_orders(), "not yet");

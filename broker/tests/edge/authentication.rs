@@ -34,7 +34,7 @@ fn start() -> Running {
 }
 
 fn reload(running: &Running, text: &str) {
-    running.handle.reload(reloaded(Some(file(text)), None));
+    running.handle.reload(reloaded(Some(file(text)), Protection::default()));
     running.settle();
 }
 

@@ -54,8 +54,8 @@ pub(crate) fn start_behind(protection: Protection, adjust: impl FnOnce(&mut Appl
     Running { handle, thread: Some(thread) }
 }
 
-/// What is told at a reload, for the one listener: passwords, and another protection if there is to be one.
-pub(crate) fn reloaded(passwords: Option<PasswordFile>, protection: Option<Protection>) -> Reloaded {
+/// What is told at a reload, for the one listener: passwords, and its protection.
+pub(crate) fn reloaded(passwords: Option<PasswordFile>, protection: Protection) -> Reloaded {
     let checks_passwords = passwords.is_some();
     let listener =
         ListenerSettings { allow_anonymous: !checks_passwords, checks_passwords, ..ListenerSettings::default() };
@@ -64,7 +64,7 @@ pub(crate) fn reloaded(passwords: Option<PasswordFile>, protection: Option<Prote
         acl_files: Vec::new(),
         passwords: vec![passwords.map(std::sync::Arc::new)],
         listeners: vec![ReloadedListener::Stays { protection, max_connections: None }],
-        http_access: None,
+        http: None,
         settings: Settings { listeners: vec![listener], ..Settings::default() },
         connections_max: None,
         connection_messages: true,

@@ -134,7 +134,7 @@ fn a_key_that_is_wrong_is_told_of_and_who_comes_after_a_reload_needs_a_key_of_th
     let mut before = with_psk(&broker, "one", b"0123456789abcdef").expect("it is let in");
     before.write_all(&connect("before", 0)).expect("the broker takes it");
     assert_eq!(read(&mut before, 4), [0x20, 2, 0, 0]);
-    broker.handle.reload(reloaded(None, Some(psk(&[("two", b"fedcba9876543210")]))));
+    broker.handle.reload(reloaded(None, psk(&[("two", b"fedcba9876543210")])));
     broker.settle();
     assert!(with_psk(&broker, "one", b"0123456789abcdef").is_none());
     converse(with_psk(&broker, "two", b"fedcba9876543210").expect("it is let in"));

@@ -228,6 +228,44 @@ fn goodbye_is_said_on_both_sides_and_a_disconnect_before_it_is_heard() {
     }
 }
 
+/// What a client has said and nobody has read resets the connection when its socket is closed, and the client loses what it has
+/// not read itself.
+#[test]
+fn who_is_told_goodbye_first_may_answer_it_and_loses_nothing_that_was_said_before() {
+    let broker = start();
+    for by_fault in [false, true] {
+        let mut web = let_in(&broker, &connect("c", 0), &[0x20, 2, 0, 0]);
+        web.stream.write_all(&frame(0x82, &[0xC0, 0])).expect("it is taken");
+        assert_eq!(web.frame(), (0x82, vec![0xD0, 0]));
+        // The broker ends it, at a DISCONNECT or at a frame that may not be. What comes behind is not heard.
+        let last = if by_fault { frame(0x81, b"text") } else { frame(0x82, &[0xE0, 0]) };
+        let unread = frame(0x82, &vec![0; 300_000]);
+        web.stream.write_all(&[last, unread.clone(), unread].concat()).expect("it is taken");
+        let (status, is_end_seen) = if by_fault { (1003_u16, true) } else { (1000, false) };
+        assert_eq!(web.frame(), (0x88, status.to_be_bytes().to_vec()));
+        if is_end_seen {
+            // What breaks the rules is not understood any more, its Close neither: our end comes first.
+            assert_eq!(web.stream.read(&mut [0]).expect("an end, and no reset"), 0);
+        }
+        web.stream.write_all(&frame(0x88, &status.to_be_bytes())).expect("somebody is there");
+        web.stream.shutdown(std::net::Shutdown::Write).expect("it is open still");
+        assert_eq!(web.stream.read(&mut [0]).expect("an end, and no reset"), 0);
+    }
+}
+
+#[test]
+fn who_never_answers_goodbye_is_closed_all_the_same_and_does_not_keep_the_broker_from_stopping() {
+    let broker = start();
+    let mut silent = let_in(&broker, &connect("silent", 0), &[0x20, 2, 0, 0]);
+    silent.stream.write_all(&frame(0x82, &[0xE0, 0])).expect("it is taken");
+    assert_eq!(silent.frame(), (0x88, vec![0x03, 0xE8]));
+    assert_eq!(silent.stream.read(&mut [0]).expect("an end"), 0, "when the time is up");
+    let mut left = let_in(&broker, &connect("left", 0), &[0x20, 2, 0, 0]);
+    broker.stop();
+    assert_eq!(left.frame(), (0x88, vec![0x03, 0xE8]));
+    assert_eq!(left.stream.read(&mut [0]).expect("an end"), 0);
+}
+
 #[test]
 fn a_5_0_client_is_told_the_reason_in_a_frame_before_goodbye() {
     let broker = start();
@@ -292,7 +330,7 @@ fn other_origins_count_after_a_reload_and_who_is_in_stays_in() {
     let mut before = let_in(&broker, &connect("before", 0), &[0x20, 2, 0, 0]);
     broker
         .handle
-        .reload(reloaded(None, Some(Protection { websocket: Some(rules(&["http://two"])), ..Protection::default() })));
+        .reload(reloaded(None, Protection { websocket: Some(rules(&["http://two"])), ..Protection::default() }));
     broker.settle();
     // An I/O thread takes its orders in their order, and a connection behind this one is behind it.
     assert_eq!([answer("http://one"), answer("http://two")], ["403", "101"]);

@@ -91,18 +91,34 @@ fn what_is_not_written_is_as_in_mosquitto() {
 }
 
 #[test]
-fn numbers_below_zero_are_no_limit() {
-    let rows = [("-1", None), ("0", None), ("7", Some(7))];
+fn zero_and_numbers_below_it_are_no_limit() {
+    let rows = [("-1", None), ("-2147483648", None), ("0", None), ("7", Some(7)), ("0x10", Some(16))];
     for (number, wanted) in rows {
-        let settings = read(&format!("listener 1\nglobal_max_clients {number}")).expect("good");
-        assert_eq!(settings.global_max_clients, wanted, "{number}");
+        let text = format!(
+            "global_max_clients {number}\nglobal_max_connections {number}\nlistener 1\nmax_connections {number}"
+        );
+        let settings = read(&text).expect("good");
+        let limits =
+            (settings.global_max_clients, settings.global_max_connections, settings.listeners[0].max_connections);
+        assert_eq!(limits, (wanted, wanted, wanted), "{number}");
     }
-    let text = "max_queued_messages -1\nglobal_max_connections -1\nlistener 1\nmax_connections -7";
-    let settings = read(text).expect("good");
-    assert_eq!((settings.max_queued_messages, settings.global_max_connections), (0, None));
-    assert_eq!(settings.listeners[0].max_connections, None);
-    let none = read("listener 1\nmax_connections 0").expect("good");
-    assert_eq!(none.listeners[0].max_connections, Some(0), "nobody may come in, as in mosquitto");
+    assert_eq!(read("max_queued_messages -1\nlistener 1").expect("good").max_queued_messages, 0);
+}
+
+#[test]
+fn versions_of_mqtt_are_listed_with_commas_blanks_or_tabs_and_may_be_repeated() {
+    let of = |v31, v311, v5| crate::ProtocolVersions { v31, v311, v5 };
+    let rows = [
+        ("3", of(true, false, false)),
+        ("4,5", of(false, true, true)),
+        ("5 , 4", of(false, true, true)),
+        (" 5\t3 ", of(true, false, true)),
+        ("4,4,,4,", of(false, true, false)),
+    ];
+    for (list, wanted) in rows {
+        let settings = read(&format!("listener 1\naccept_protocol_versions {list}")).expect("good");
+        assert_eq!(settings.listeners[0].protocol_versions, wanted, "{list:?}");
+    }
 }
 
 #[test]

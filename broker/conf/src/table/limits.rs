@@ -5,7 +5,11 @@ use super::{Carry, OptionSpec, PLAIN, Takes};
 pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "global_max_connections",
-        takes: Takes::Int { min: i32::MIN as i64, max: i32::MAX as i64, words: "a number of clients; -1 for no limit" },
+        takes: Takes::Int {
+            min: i32::MIN as i64,
+            max: i32::MAX as i64,
+            words: "a number of clients; 0 or less for no limit",
+        },
         default: "-1",
         means: "Connected clients, all listeners together.",
         carry: Carry::Int(|draft| &mut draft.global.max_connections),

@@ -56,7 +56,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "max_connections",
         scope: Scope::ListenerOrDefault,
-        takes: Takes::Int { min: i32::MIN as i64, max: i32::MAX as i64, words: "a number of clients; -1 for no limit" },
+        takes: Takes::Int {
+            min: i32::MIN as i64,
+            max: i32::MAX as i64,
+            words: "a number of clients; 0 or less for no limit",
+        },
         default: "-1",
         means: "Connected clients of this listener.",
         carry: Carry::Int(|draft| &mut draft.listener().max_connections),
@@ -289,8 +293,12 @@ fn mount_point(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<()
 
 fn accept_protocol_versions(draft: &mut Draft, option: &OptionSpec, line: &Line) -> Result<(), Fault> {
     let text = text_of(option.name, line, VALUE_BYTES_MAX)?;
+    let mut listed = text.split([',', ' ', '\t']).filter(|version| !version.is_empty()).peekable();
+    if listed.peek().is_none() {
+        return Err(Fault::Empty { name: option.name.to_owned() });
+    }
     let mut versions = ProtocolVersions { v31: false, v311: false, v5: false };
-    for version in text.split([',', ' ']).filter(|version| !version.is_empty()) {
+    for version in listed {
         match version {
             "3" => versions.v31 = true,
             "4" => versions.v311 = true,

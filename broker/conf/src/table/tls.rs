@@ -1,6 +1,6 @@
 //! TLS of a listener, with certificates and with pre-shared keys.
 
-use super::{Cannot, Carry, OptionSpec, PLAIN, Scope, Takes};
+use super::{Cannot, Carry, OptionSpec, PLAIN, Reload, Scope, Takes};
 use crate::draft::Draft;
 use crate::lines::{Line, VALUE_BYTES_MAX, text_of};
 use crate::{Fault, TlsVersion, values};
@@ -137,6 +137,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         default: "none",
         means: "The OpenSSL engine that holds the key.",
         carry: Carry::Cannot(NO_ENGINE),
+        reload: Reload::No,
         ..PLAIN
     },
     OptionSpec {
@@ -145,6 +146,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         default: "none",
         means: "The hash of that engine's password.",
         carry: Carry::Cannot(NO_ENGINE),
+        reload: Reload::No,
         ..PLAIN
     },
     OptionSpec {
@@ -154,6 +156,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         default: "pem",
         means: "Whether keyfile is a file or a name that the engine knows.",
         carry: Carry::Cannot(NO_ENGINE),
+        reload: Reload::No,
         ..PLAIN
     },
 ];
