@@ -261,3 +261,29 @@ fn listener_settings(listener: &Listener) -> ListenerSettings {
         max_topic_alias_broker: listener.max_topic_alias_broker,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config_files::OnDisk;
+
+    #[test]
+    fn what_only_time_shows_reaches_the_broker() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let read = |text: &str| {
+            let path = dir.path().join("mosquitto.conf");
+            fs::write(&path, format!("listener 1883\npersistence true\n{text}")).expect("a file");
+            broker_conf::parse(Some(&path), &mut OnDisk, &broker_conf::Overrides::default()).expect("a configuration")
+        };
+        let autosave = |text: &str| {
+            let keeping = keeping(&read(text), Durability::Relaxed, &mut Vec::new());
+            keeping.expect("persistence").autosave
+        };
+        assert_eq!(autosave(""), Autosave::Every(Duration::from_secs(1800)));
+        assert_eq!(autosave("autosave_interval 7\n"), Autosave::Every(Duration::from_secs(7)));
+        assert_eq!(autosave("autosave_interval 7\nautosave_on_changes true\n"), Autosave::After(7));
+        assert_eq!(autosave("autosave_interval 0\n"), Autosave::AtTheEnd);
+        assert_eq!(core_settings(&read("")).retain_expiry_s, None);
+        assert_eq!(core_settings(&read("retain_expiry_interval 5\n")).retain_expiry_s, Some(300));
+    }
+}

@@ -19,6 +19,7 @@ mod air;
 mod authentication;
 mod conversations;
 mod doors;
+mod each_option;
 mod failed_starts;
 mod foreign;
 mod gateway_dialect_c;

@@ -33,13 +33,13 @@ impl Side {
         [Self::debians(conf, &folder), Self::ours(conf, folder())]
     }
 
-    fn ours(conf: &str, folder: Folder) -> Self {
+    pub(crate) fn ours(conf: &str, folder: Folder) -> Self {
         let (conf, others) = with_others(conf);
         let appliance = Appliance::start(&format!("user root\n{conf}"), folder);
         Self { name: "nightjar", port: appliance.port, others, running: Running::Ours(Box::new(appliance)) }
     }
 
-    fn debians(conf: &str, folder: &impl Fn() -> Folder) -> Self {
+    pub(crate) fn debians(conf: &str, folder: &impl Fn() -> Folder) -> Self {
         for _ in 0..5 {
             let (folder, port) = (folder(), free_port());
             let (conf, others) = with_others(conf);
