@@ -35,6 +35,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    heap::share_one_arena();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let called_as = arguments.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
     match called_as.as_deref().and_then(|name| name.to_str()) {
