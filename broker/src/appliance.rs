@@ -227,7 +227,7 @@ impl Appliance {
             Some(api) if !http_addresses.is_empty() => {
                 let thread = http_api::start(asking(&commands, &waker))?;
                 let listeners = http_sockets.into_iter().map(|sockets| HttpFate::Opened(OpenHttp { sockets }));
-                thread.take_over(api.access, listeners.collect());
+                thread.take_over(api.access, listeners.collect(), None);
                 Some(thread)
             }
             _ => None,

@@ -20,6 +20,7 @@ use mio::Waker;
 use crate::appliance::{Command, StartError};
 use crate::aside::Lent;
 use crate::listener::{Listening, Protection};
+use crate::reloading::Done;
 use server::Server;
 
 /// Where HTTP is spoken, and what may be asked there.
@@ -89,12 +90,12 @@ pub enum HttpFate {
 /// The thread for HTTP, as others know it. When it is dropped the thread ends.
 pub struct HttpThread {
     orders: Sender<Order>,
-    waker: Waker,
+    waker: Arc<Waker>,
 }
 
 /// What the thread is told. There is one for each reload and each start, and no more of them.
 enum Order {
-    TakeOver(HttpAccess, Vec<HttpFate>),
+    TakeOver(HttpAccess, Vec<HttpFate>, Option<Arc<Done>>),
     Protect(Vec<Protection>),
     Lend(Sender<Vec<Lent>>),
 }
@@ -108,13 +109,13 @@ impl HttpAccess {
 
 impl HttpThread {
     /// HTTP is spoken nowhere any more. The thread ends.
-    pub(crate) fn close(self) {
-        self.take_over(HttpAccess::nothing(), Vec::new());
+    pub(crate) fn close(self, done: Arc<Done>) {
+        self.take_over(HttpAccess::nothing(), Vec::new(), Some(done));
     }
 
-    /// Its listeners are these from now on.
-    pub(crate) fn take_over(&self, access: HttpAccess, listeners: Vec<HttpFate>) {
-        self.order(Order::TakeOver(access, listeners));
+    /// Its listeners are these from now on. `done` is let go of when they are.
+    pub(crate) fn take_over(&self, access: HttpAccess, listeners: Vec<HttpFate>, done: Option<Arc<Done>>) {
+        self.order(Order::TakeOver(access, listeners, done));
     }
 
     /// The listeners are protected so from now on.

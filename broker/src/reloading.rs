@@ -2,6 +2,7 @@
 //! of it was read and checked before, and new ports are open already, so nothing here fails.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use broker_core::LinkId;
@@ -12,6 +13,16 @@ use crate::connection::{Connection, Stage};
 use crate::http_api::ReloadedHttp;
 use crate::listener::{ListenerConfig, Listening, OpenListener, Protection};
 use crate::reactor::Reactor;
+
+/// A reload that is under way in this thread, and in that for HTTP. It is told of when both have let go of it.
+pub(crate) struct Done;
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        tracing::info!(target: "information",
+            "Reloaded: passwords, rules, keys and certificates are those of the files now.");
+    }
+}
 
 impl Reactor {
     /// All of it counts from now on.
@@ -38,13 +49,12 @@ impl Reactor {
         }
         self.doors_changed();
         self.send_away(&before);
-        self.take_over_http(loaded.http);
+        let done = Arc::new(Done);
+        self.take_over_http(loaded.http, &done);
         self.packet_bytes_max = loaded.settings.max_packet_size;
         self.memory_bytes_max = loaded.settings.memory_bytes_max;
         let now = self.now();
         self.core.set_settings(now, loaded.settings, &mut self.desk);
-        tracing::info!(target: "information",
-            "Reloaded: passwords, rules, keys and certificates are those of the files now.");
     }
 
     /// A handshake that is under way goes on with what it began with.
@@ -89,10 +99,10 @@ impl Reactor {
         }
     }
 
-    fn take_over_http(&mut self, loaded: Option<ReloadedHttp>) {
+    fn take_over_http(&mut self, loaded: Option<ReloadedHttp>, done: &Arc<Done>) {
         let Some(ReloadedHttp { access, listeners, thread }) = loaded else {
             if let Some(http) = self.http.take() {
-                http.close();
+                http.close(Arc::clone(done));
             }
             return;
         };
@@ -100,7 +110,7 @@ impl Reactor {
             self.http = thread;
         }
         if let Some(http) = &self.http {
-            http.take_over(access, listeners);
+            http.take_over(access, listeners, Some(Arc::clone(done)));
         }
     }
 

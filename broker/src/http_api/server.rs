@@ -35,6 +35,8 @@ const FIGURES_PATIENCE: Duration = Duration::from_secs(5);
 type Ask = Box<dyn Fn(Command) + Send>;
 
 pub(super) struct Server {
+    /// Ours as well: a waker that is dropped takes along what it has not told yet, which may be that this is the end.
+    _waker: Arc<Waker>,
     poll: Poll,
     orders: Receiver<Order>,
     /// Listeners' sockets, by their numbers in `access`.
@@ -87,10 +89,11 @@ enum Step {
 }
 
 impl Server {
-    pub(super) fn new(orders: Receiver<Order>, ask: Ask) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(orders: Receiver<Order>, ask: Ask) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let server = Self {
+            _waker: Arc::clone(&waker),
             poll,
             orders,
             sockets: Vec::new(),
@@ -137,7 +140,7 @@ impl Server {
     fn obey(&mut self) -> io::Result<bool> {
         loop {
             match self.orders.try_recv() {
-                Ok(Order::TakeOver(access, listeners)) => self.take_over(access, listeners)?,
+                Ok(Order::TakeOver(access, listeners, _done)) => self.take_over(access, listeners)?,
                 Ok(Order::Protect(protections)) => {
                     let mut doors = self.access.doors.clone();
                     for (door, protection) in doors.iter_mut().zip(protections) {
