@@ -56,7 +56,8 @@ Moving from mosquitto:
   systemctl stop mosquitto
   nightjar run -c /etc/mosquitto/mosquitto.conf
 
-Called as mosquitto or mosquitto_passwd, by a link of that name, it takes the command lines of those programs.
+Called as mosquitto or mosquitto_passwd, by a link of that name, it takes the command lines of those programs; and mosquitto's
+with its options in place of a command, too: nightjar -c FILE is nightjar run -c FILE.
 
 Exit status:
   0  Done.

@@ -1,6 +1,7 @@
 //! The appliance `nightjar`: which program it was called as, and which command was asked for.
 //!
-//! Called as `mosquitto` or `mosquitto_passwd` (a link to this file) it takes those programs' command lines.
+//! Called as `mosquitto` or `mosquitto_passwd` (a link to this file) it takes those programs' command lines; that of
+//! mosquitto also where options stand in place of a command.
 //! What a command does is in the file of its name.
 
 mod acl_cmd;
@@ -41,6 +42,14 @@ fn main() -> ExitCode {
     match called_as.as_deref().and_then(|name| name.to_str()) {
         Some("mosquitto") => cli::run_as_mosquitto(arguments),
         Some("mosquitto_passwd") => passwd::run(arguments.into_iter()),
+        // A start script in which only the program's name was changed.
+        _ if has_options_alone(&arguments) => cli::run_as_mosquitto(arguments),
         _ => cli::run(cli::Cli::parse_from(arguments)),
     }
+}
+
+/// Whether an option stands where our commands stand, and not one of ours.
+fn has_options_alone(arguments: &[OsString]) -> bool {
+    let first = arguments.get(1).and_then(|first| first.to_str()).unwrap_or_default();
+    first.starts_with('-') && !matches!(first, "-h" | "--help" | "-V" | "--version")
 }

@@ -142,6 +142,7 @@ fn called_as_mosquitto_it_says_what_mosquitto_says_to_a_wrong_command_line() {
             (line.split_once("Error: ").map(|(_, rest)| rest.to_owned()), ended.status.code())
         };
         let (ours, theirs) = (first(&link), first("/usr/sbin/mosquitto"));
+        assert_eq!(first(NIGHTJAR), ours, "{arguments:?}: with options alone it is the same");
         assert_eq!(ours.0, theirs.0, "{arguments:?}");
         let is_missing = arguments.contains(&"/nowhere/m.conf");
         assert_eq!((ours.1, theirs.1), (Some(if is_missing { 1 } else { 3 }), Some(3)), "{arguments:?}: 2.1.2 has 1");
