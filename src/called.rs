@@ -21,13 +21,14 @@ pub(crate) fn is_mosquitto() -> bool {
     name() == "mosquitto"
 }
 
-/// As in `… starting`, `… running` and `… terminating`.
+/// As in `… starting`, `… running` and `… terminating`, and in `$SYS/broker/version`.
 pub(crate) fn name_and_version() -> String {
-    if is_mosquitto() {
-        format!("mosquitto version {STANDS_IN_FOR}")
-    } else {
-        concat!("nightjar version ", env!("CARGO_PKG_VERSION")).to_owned()
-    }
+    format!("{} version {}", if is_mosquitto() { "mosquitto" } else { "nightjar" }, version())
+}
+
+/// As `/api/v1/version` answers.
+pub(crate) fn version() -> &'static str {
+    if is_mosquitto() { STANDS_IN_FOR } else { env!("CARGO_PKG_VERSION") }
 }
 
 #[cfg(test)]

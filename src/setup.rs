@@ -18,8 +18,8 @@ use broker_conf::{Listener, Located, Protocol, Settings};
 use broker_core::{ListenerInfo, ListenerSettings, VersionSet};
 use mqtt::QoS;
 
-use crate::addresses;
 use crate::moving::place;
+use crate::{addresses, called};
 use protection::{key_log, protection, tell_key_log};
 pub(crate) use protection::{of_listener, server_files};
 pub(crate) use reload::{Slots, protections, reloaded};
@@ -206,6 +206,7 @@ fn core_settings(settings: &Settings) -> broker_core::Settings {
         retain_available: settings.retain_available,
         check_retain_source: settings.check_retain_source,
         sys_interval_s: settings.sys_interval_s,
+        version: called::name_and_version(),
         upgrade_outgoing_qos: settings.upgrade_outgoing_qos,
         persistent_client_expiration_s: settings.persistent_client_expiration_s,
         retained_bytes_max: memory_bytes().map_or(broker_core::RETAINED_BYTES_MAX, |all| all / 4),

@@ -45,7 +45,10 @@ pub struct OpenHttp {
 }
 
 /// What is read from files, and counts until they are read again. A request is answered by what counted when it knocked.
+#[derive(Clone)]
 pub struct HttpAccess {
+    /// The answer to `/api/v1/version`.
+    pub version: &'static str,
     /// The answer to `/api/v1/listeners`.
     pub listeners_json: String,
     /// `packet_buffer_size`: bytes of a request.
@@ -103,7 +106,7 @@ enum Order {
 impl HttpAccess {
     /// Nobody asks for anything, for there is no listener.
     fn nothing() -> Self {
-        Self { listeners_json: String::new(), head_bytes_max: 0, doors: Vec::new() }
+        Self { version: "", listeners_json: String::new(), head_bytes_max: 0, doors: Vec::new() }
     }
 }
 

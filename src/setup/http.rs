@@ -7,7 +7,7 @@ use broker::{HttpAccess, HttpApi, HttpDoor, HttpListener};
 use broker_conf::{Listener, Settings};
 use certs::KeyLog;
 
-use crate::addresses;
+use crate::{addresses, called};
 
 use super::protection::protection;
 use super::{Files, SetupError, Status, cannot_open, listener_info};
@@ -59,7 +59,7 @@ pub(super) fn access(
     });
     let doors = doors.collect();
     let head_bytes_max = settings.packet_buffer_size.into();
-    Some(HttpAccess { listeners_json: listeners_json(settings), head_bytes_max, doors })
+    Some(HttpAccess { version: called::version(), listeners_json: listeners_json(settings), head_bytes_max, doors })
 }
 
 /// `http_dir`, without a symbolic link in it.

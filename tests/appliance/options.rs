@@ -190,6 +190,9 @@ fn several_ports_of_the_command_line_are_all_opened_and_quiet_says_nothing() {
         poll_until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         let heard = client("mosquitto_pub", port, &["-t", "t", "-m", "x"]);
         assert_eq!(heard, Outcome::new(0, ""), "{port}");
+        // It says that it is whom it is called as.
+        let version = Subscriber::start(port, &["-t", "$SYS/broker/version"]);
+        assert_eq!(version.messages(1), ["$SYS/broker/version|0|1|mosquitto version 2.1.2"]);
     }
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("it lives");
     assert!(child.wait().expect("our own child").success());

@@ -32,6 +32,8 @@ pub struct Settings {
     pub check_retain_source: bool,
     /// Seconds between two rounds of `$SYS` messages; 0: none.
     pub sys_interval_s: u16,
+    /// Name and version, as `$SYS/broker/version` has them.
+    pub version: String,
     /// Deliver at the subscription's QoS even if it is above the message's.
     pub upgrade_outgoing_qos: bool,
     /// Durable sessions end this many seconds after their client left; `None`: as the client asked.
@@ -84,6 +86,7 @@ impl Default for Settings {
             retain_available: true,
             check_retain_source: false,
             sys_interval_s: 0,
+            version: concat!("nightjar version ", env!("CARGO_PKG_VERSION")).to_owned(),
             upgrade_outgoing_qos: false,
             persistent_client_expiration_s: None,
             retained_bytes_max: crate::RETAINED_BYTES_MAX,

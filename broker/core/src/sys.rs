@@ -138,7 +138,8 @@ impl Broker {
 
     /// The first round: everything.
     fn say_all(&mut self, now: Instant, out: &mut impl Outbox) {
-        self.say(now, "version", concat!("nightjar version ", env!("CARGO_PKG_VERSION")), out);
+        let version = self.settings.version.clone();
+        self.say(now, "version", &version, out);
         let figures = self.figures(out);
         for (at, (topic, figure)) in NUMBERS.iter().enumerate() {
             self.sys.numbers[at] = figure(&figures);

@@ -142,13 +142,11 @@ impl Server {
             match self.orders.try_recv() {
                 Ok(Order::TakeOver(access, listeners, _done)) => self.take_over(access, listeners)?,
                 Ok(Order::Protect(protections)) => {
-                    let mut doors = self.access.doors.clone();
-                    for (door, protection) in doors.iter_mut().zip(protections) {
+                    let mut access = HttpAccess::clone(&self.access);
+                    for (door, protection) in access.doors.iter_mut().zip(protections) {
                         door.protection = protection;
                     }
-                    let HttpAccess { listeners_json, head_bytes_max, .. } = &*self.access;
-                    let (listeners_json, head_bytes_max) = (listeners_json.clone(), *head_bytes_max);
-                    self.access = Arc::new(HttpAccess { listeners_json, head_bytes_max, doors });
+                    self.access = Arc::new(access);
                 }
                 Ok(Order::Lend(to)) => {
                     let lent = self.sockets.iter().filter_map(|socket| {
