@@ -104,13 +104,20 @@ impl Reactor {
             let again = std::mem::take(&mut self.again);
             for event in &events {
                 match event.token() {
-                    WAKE => self.obey(),
-                    Token(at) if at >= LISTENERS => self.accept(at - LISTENERS),
+                    Token(at) if at >= LISTENERS => {}
                     Token(at) if at >= CLOSING => self.closing.ready(at - CLOSING),
                     Token(at) => {
                         let is_ending = event.is_read_closed() || event.is_error();
                         self.ready(at as u32, event.is_writable(), is_ending);
                     }
+                }
+            }
+            // Connections come in after that: they get the numbers of those that go, and no event of this turn is theirs.
+            for event in &events {
+                match event.token() {
+                    WAKE => self.obey(),
+                    Token(at) if at >= LISTENERS => self.accept(at - LISTENERS),
+                    Token(_) => {}
                 }
             }
             if self.desk.spares.waiting_bytes() > SETTLED_PAST_BYTES && !self.workers.is_inline() {
@@ -260,7 +267,10 @@ impl Reactor {
     /// Goes on with what had to wait: busy sockets, full listeners, time.
     fn go_on(&mut self, again: Vec<u32>) {
         for at in again {
-            self.read(at, true);
+            // Who stands at a door has never said too much: its number was another's, and what it says has its own event.
+            if self.desk.connections.get(at as usize).is_some_and(|connection| !connection.stage.is_knocking()) {
+                self.read(at, true);
+            }
         }
         for _ in 0..HANDSHAKES_PER_TURN_MAX {
             let Some(at) = self.handshakes.pop() else { break };

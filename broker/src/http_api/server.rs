@@ -121,12 +121,21 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            // Before sockets have other places.
             for event in &events {
-                match event.token() {
-                    WAKE => {}
-                    Token(at) if at >= LISTENERS => self.accept(at - LISTENERS),
-                    Token(at) => self.go_on(at, event.is_read_closed() || event.is_error()),
+                if let Token(at) = event.token()
+                    && at < LISTENERS
+                {
+                    self.go_on(at, event.is_read_closed() || event.is_error());
+                }
+            }
+            // Connections come in after that: they get the numbers of those that go, and no event of this turn is theirs. And
+            // before sockets have other places.
+            for event in &events {
+                if let Token(at) = event.token()
+                    && at >= LISTENERS
+                    && at != WAKE.0
+                {
+                    self.accept(at - LISTENERS);
                 }
             }
             if !self.obey()? {

@@ -39,11 +39,15 @@ pub(super) struct Pump {
     /// There is no room to read into.
     is_full: bool,
     is_stopping: bool,
+    /// How often the poll has been asked.
+    turn: u64,
 }
 
 struct Socket {
     transport: Transport,
     generation: u32,
+    /// The turn in which it came: what the poll has told in it was of another one with its number.
+    since: u64,
     door: DoorPlate,
     /// What it speaks is not known yet, and it stands at a door with TLS.
     is_knocking: bool,
@@ -97,6 +101,7 @@ impl Pump {
             closing: Closing::default(),
             is_full: false,
             is_stopping: false,
+            turn: 0,
         };
         Ok((pump, mailbox))
     }
@@ -116,6 +121,7 @@ impl Pump {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
+            self.turn += 1;
             // Those that have more to say than two reads take have their next turn when all others had theirs.
             let again = std::mem::take(&mut self.again);
             self.obey();
@@ -130,8 +136,8 @@ impl Pump {
                 }
             }
             for at in again {
-                if let Some(socket) = self.socket(at) {
-                    socket.is_again = false;
+                // Else its number went to another.
+                if self.socket(at).is_some_and(|socket| std::mem::take(&mut socket.is_again)) {
                     self.read(at, true);
                 }
             }
@@ -221,6 +227,7 @@ impl Pump {
         let socket = Socket {
             transport,
             generation,
+            since: self.turn,
             door,
             is_knocking: !door.is_plain,
             is_announced: false,
@@ -323,7 +330,8 @@ impl Pump {
     }
 
     fn ready(&mut self, at: u32, is_writable: bool, is_ending: bool) {
-        let Some(socket) = self.socket(at) else { return };
+        let turn = self.turn;
+        let Some(socket) = self.socket(at).filter(|socket| socket.since != turn) else { return };
         if is_writable && !socket.is_lost {
             self.write_on(at);
         }

@@ -9,8 +9,10 @@ use mio::{Events, Poll, Token};
 use super::mailbox::What;
 use super::*;
 use crate::connection::{Connection, Stage};
+use crate::listener::{Protection, ProxyRules};
 use crate::out_queue::Spares;
 use crate::peer::Peer;
+use crate::proxy_header::Version;
 use crate::transport::Transport;
 use crate::{BATCH_BYTES, BATCHES_WAITING_MAX};
 
@@ -27,23 +29,34 @@ struct Desk {
 
 impl Desk {
     fn new(count: usize) -> Self {
+        Self::behind(count, Protection::default())
+    }
+
+    fn behind(count: usize, protection: Protection) -> Self {
         let poll = Poll::new().expect("a poll");
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).expect("a waker"));
-        let workers = Workers::start(count, &[ListenerConfig::default()], &waker).expect("threads");
+        let listener = ListenerConfig { protection, ..ListenerConfig::default() };
+        let workers = Workers::start(count, &[listener], &waker).expect("threads");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         Self { poll, workers, listener, opened: 0 }
     }
 
     /// A connection: our side, and the client's.
     fn connect(&mut self) -> (Remote, TcpStream) {
+        let (ours, client) = self.pair();
+        let door = DoorPlate { listener: 0, port: 0, is_plain: true, is_bare: true };
+        let remote = self.workers.take_on((self.opened, 1), ours, door);
+        self.opened += 1;
+        (remote, client)
+    }
+
+    /// A socket that no worker has, and the client's.
+    fn pair(&self) -> (crate::stream::Stream, TcpStream) {
         let client = TcpStream::connect(self.listener.local_addr().expect("an address")).expect("it listens");
         client.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         let (ours, _) = self.listener.accept().expect("it came");
         ours.set_nonblocking(true).expect("a socket");
-        let door = DoorPlate { listener: 0, port: 0, is_plain: true, is_bare: true };
-        let remote = self.workers.take_on((self.opened, 1), mio::net::TcpStream::from_std(ours).into(), door);
-        self.opened += 1;
-        (remote, client)
+        (mio::net::TcpStream::from_std(ours).into(), client)
     }
 
     /// Waits until a worker wakes us.
@@ -208,6 +221,36 @@ fn a_connection_at_rest_is_not_read_from_until_it_may_go_on() {
     let mailbox = Arc::clone(&desk.workers.workers[0].mailbox);
     until("there is something", || mailbox.waiting() > 0);
     assert_eq!(desk.batch().0, b"not yet");
+}
+
+#[test]
+fn the_end_of_a_connection_is_not_taken_for_that_of_the_one_that_gets_its_number() {
+    let proxy = ProxyRules { version: Version::V1, requires_tls: false, requires_certificate: false };
+    let mut desk = Desk::behind(1, Protection { proxy: Some(proxy), ..Protection::default() });
+    let door = DoorPlate { listener: 0, port: 0, is_plain: false, is_bare: false };
+    let mailbox = Arc::clone(&desk.workers.workers[0].mailbox);
+    for generation in 0..20 {
+        let (ours, mut first) = desk.pair();
+        first.write_all(b"PROXY UNKNOWN\r\nfirst").expect("it is taken");
+        let remote = desk.workers.take_on((0, 2 * generation), ours, door);
+        desk.workers.wake();
+        until("the first is heard", || mailbox.waiting() > 0);
+        assert_eq!(desk.batch().0, b"first");
+        // The worker sleeps. It is not woken for what it is told now, but finds it when the first one's end wakes it.
+        let (ours, mut second) = desk.pair();
+        second.write_all(b"PROXY UNK").expect("it is taken");
+        remote.close();
+        let remote = desk.workers.take_on((0, 2 * generation + 1), ours, door);
+        drop(first);
+        until("the worker is woken", || !mailbox.has_orders());
+        second.write_all(b"NOWN\r\nsecond").expect("it is taken");
+        until("the second is heard", || mailbox.waiting() > 0);
+        let (bytes, others) = desk.batch();
+        assert!(matches!(others[..], [What::Announced(_)]), "its header was waited for");
+        assert_eq!(bytes, b"second");
+        remote.close();
+        desk.workers.wake();
+    }
 }
 
 #[test]
