@@ -161,8 +161,8 @@ fn in_words(cause: &io::Error) -> String {
 /// What other threads may ask of the loop.
 pub(crate) enum Command {
     Stop,
-    Reload(Box<Reloaded>),
-    Protect(Vec<Option<Protection>>, Vec<Protection>),
+    Reload(Box<Reloaded>, Waited),
+    Protect(Vec<Option<Protection>>, Vec<Protection>, Waited),
     Verified(Verified),
     Local(Stream),
     Stats(Sender<Stats>),
@@ -173,6 +173,9 @@ pub(crate) enum Command {
     Log(&'static str, String),
     Describe(Sender<String>),
 }
+
+/// Somebody waits until whoever has this has let go of it. Nothing is ever sent.
+pub(crate) type Waited = Sender<()>;
 
 thread_local! {
     /// The broker's thread is publishing a line of the log.
@@ -382,9 +385,9 @@ impl Handle {
         self.send(Command::Stop);
     }
 
-    /// Other files count from now on.
+    /// Other files count from now on: they do when this returns. (A broker that stops takes no others.)
     pub fn reload(&self, reloaded: Reloaded) {
-        self.send(Command::Reload(Box::new(reloaded)));
+        self.wait(|waited| Command::Reload(Box::new(reloaded), waited));
     }
 
     /// The sockets that listen, to be set aside for others of the same ports. Nothing has happened to them yet.
@@ -404,9 +407,9 @@ impl Handle {
     }
 
     /// Listeners are protected so from now on, by their numbers; `None`: as before. Then those for HTTP. Who is connected
-    /// stays.
+    /// stays. As with [`Handle::reload`], it is done when this returns.
     pub fn protect(&self, listeners: Vec<Option<Protection>>, http: Vec<Protection>) {
-        self.send(Command::Protect(listeners, http));
+        self.wait(|waited| Command::Protect(listeners, http, waited));
     }
 
     /// Has everything written to the disk (mosquitto's SIGUSR1). What is promised only when it is there needs no asking.
@@ -449,6 +452,13 @@ impl Handle {
         ours.set_nonblocking(true)?;
         self.send(Command::Local(mio::net::UnixStream::from_std(ours).into()));
         Ok(theirs)
+    }
+
+    /// Waits until all who have to do with it are done.
+    fn wait(&self, command: impl FnOnce(Waited) -> Command) {
+        let (waited, done) = channel();
+        self.send(command(waited));
+        let _ = done.recv();
     }
 
     fn send(&self, command: Command) {

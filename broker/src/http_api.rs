@@ -17,7 +17,7 @@ use std::sync::mpsc::{Sender, channel};
 use acl::{Acl, PasswordFile};
 use mio::Waker;
 
-use crate::appliance::{Command, StartError};
+use crate::appliance::{Command, StartError, Waited};
 use crate::aside::Lent;
 use crate::listener::{Listening, Protection};
 use crate::reloading::Done;
@@ -99,7 +99,7 @@ pub struct HttpThread {
 /// What the thread is told. There is one for each reload and each start, and no more of them.
 enum Order {
     TakeOver(HttpAccess, Vec<HttpFate>, Option<Arc<Done>>),
-    Protect(Vec<Protection>),
+    Protect(Vec<Protection>, Waited),
     Lend(Sender<Vec<Lent>>),
 }
 
@@ -121,9 +121,9 @@ impl HttpThread {
         self.order(Order::TakeOver(access, listeners, done));
     }
 
-    /// The listeners are protected so from now on.
-    pub(crate) fn protect(&self, protections: Vec<Protection>) {
-        self.order(Order::Protect(protections));
+    /// The listeners are protected so from now on. `waited` is let go of when they are.
+    pub(crate) fn protect(&self, protections: Vec<Protection>, waited: Waited) {
+        self.order(Order::Protect(protections, waited));
     }
 
     /// Gives other names for the sockets that listen.

@@ -220,10 +220,10 @@ impl Reactor {
                         }
                     }
                 }
-                Command::Local(_) | Command::Reload(_) if self.is_stopping => {}
+                Command::Local(_) | Command::Reload(..) if self.is_stopping => {}
                 Command::Local(stream) => self.take_in(stream, Peer::Within, 0, Trust::Ours),
-                Command::Reload(loaded) => self.reload(*loaded),
-                Command::Protect(listeners, http) => self.protect(listeners, http),
+                Command::Reload(loaded, waited) => self.reload(*loaded, waited),
+                Command::Protect(listeners, http, waited) => self.protect(listeners, http, waited),
                 Command::Lend(to) => self.lend(&to),
                 Command::Kept(kept) => self.desk.hear(kept),
                 Command::Save => {

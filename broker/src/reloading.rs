@@ -7,15 +7,16 @@ use std::sync::mpsc::Sender;
 
 use broker_core::LinkId;
 
-use crate::appliance::{Reloaded, ReloadedListener};
+use crate::appliance::{Reloaded, ReloadedListener, Waited};
 use crate::aside::{Lent, Owner};
 use crate::connection::{Connection, Stage};
 use crate::http_api::ReloadedHttp;
 use crate::listener::{ListenerConfig, Listening, OpenListener, Protection};
 use crate::reactor::Reactor;
 
-/// A reload that is under way in this thread, and in that for HTTP. It is told of when both have let go of it.
-pub(crate) struct Done;
+/// A reload that is under way in this thread, and in that for HTTP. It is told of when both have let go of it, and then who
+/// asked for it goes on.
+pub(crate) struct Done(#[allow(dead_code, reason = "it is let go of with the rest")] Waited);
 
 impl Drop for Done {
     fn drop(&mut self) {
@@ -26,7 +27,7 @@ impl Drop for Done {
 
 impl Reactor {
     /// All of it counts from now on.
-    pub(crate) fn reload(&mut self, loaded: Reloaded) {
+    pub(crate) fn reload(&mut self, loaded: Reloaded, waited: Waited) {
         self.core.set_acl(loaded.rules, &mut self.desk);
         self.desk.acl_files = loaded.acl_files;
         let connections = &self.desk.connections;
@@ -49,7 +50,7 @@ impl Reactor {
         }
         self.doors_changed();
         self.send_away(&before);
-        let done = Arc::new(Done);
+        let done = Arc::new(Done(waited));
         self.take_over_http(loaded.http, &done);
         self.packet_bytes_max = loaded.settings.max_packet_size;
         self.memory_bytes_max = loaded.settings.memory_bytes_max;
@@ -58,7 +59,7 @@ impl Reactor {
     }
 
     /// A handshake that is under way goes on with what it began with.
-    pub(crate) fn protect(&mut self, protections: Vec<Option<Protection>>, of_http: Vec<Protection>) {
+    pub(crate) fn protect(&mut self, protections: Vec<Option<Protection>>, of_http: Vec<Protection>, waited: Waited) {
         for (listener, protection) in self.listeners.iter_mut().zip(protections) {
             if let Some(protection) = protection {
                 listener.protection = protection;
@@ -66,7 +67,7 @@ impl Reactor {
         }
         self.doors_changed();
         if let Some(http) = &self.http {
-            http.protect(of_http);
+            http.protect(of_http, waited);
         }
     }
 

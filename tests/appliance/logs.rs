@@ -165,6 +165,7 @@ fn systemd_is_told_of_the_start_of_a_reload_of_the_end_and_that_the_loop_goes_ro
     let micros = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).expect("the time");
     assert!(micros.parse::<u64>().is_ok_and(|micros| micros > 0), "{reloading}");
     ear.wait_for("READY=1");
+    assert_eq!(appliance.log.count("Reloaded: "), 1, "it is ready when what was reloaded counts");
     appliance.signal(Signal::SIGTERM);
     ear.wait_for("STOPPING=1");
     assert!(appliance.wait().success());

@@ -150,7 +150,7 @@ impl Server {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::TakeOver(access, listeners, _done)) => self.take_over(access, listeners)?,
-                Ok(Order::Protect(protections)) => {
+                Ok(Order::Protect(protections, _waited)) => {
                     let mut access = HttpAccess::clone(&self.access);
                     for (door, protection) in access.doors.iter_mut().zip(protections) {
                         door.protection = protection;

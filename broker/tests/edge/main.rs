@@ -15,6 +15,7 @@ mod overload;
 mod pieces;
 mod proxied;
 mod slow;
+mod turns;
 mod websocket;
 
 /// I/O threads of the brokers here.

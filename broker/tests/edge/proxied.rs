@@ -2,13 +2,9 @@
 //! threads.
 
 use std::io::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use broker::proxy_header::{HEADER_BYTES_MAX, Version};
-use broker::{Heartbeat, Protection, ProxyRules};
+use broker::{Protection, ProxyRules};
 
 use crate::client::{Running, connect, start_behind};
 use crate::log::Log;
@@ -56,37 +52,6 @@ fn the_client_of_a_proxy_comes_in_with_its_own_address_whichever_pieces_the_head
         }
         log.wait_for("New client connected from 192.0.2.5:6275 as c (p4, c1, k0).");
     }
-}
-
-#[test]
-fn the_end_of_a_stranger_is_not_taken_for_that_of_the_one_that_gets_its_number() {
-    let (at_rest, rests) = channel();
-    let (go_on, goes_on) = channel::<()>();
-    let is_held = Arc::new(AtomicBool::new(false));
-    let is_to_rest = Arc::clone(&is_held);
-    let tell = Box::new(move || {
-        if is_to_rest.swap(false, Ordering::SeqCst) {
-            at_rest.send(()).expect("the test waits");
-            let _ = goes_on.recv();
-        }
-    });
-    let proxy = Some(ProxyRules { version: Version::V1, requires_tls: false, requires_certificate: false });
-    let broker = start_behind(Protection { proxy, ..Protection::default() }, |appliance| {
-        appliance.strangers_max = 2;
-        appliance.heartbeat = Some(Heartbeat { every: Duration::from_millis(1), tell });
-    });
-    let (first, _second) = (broker.knock(), broker.knock());
-    broker.settle();
-    // Its loop rests, and then finds at once: two that knock, for whom the first has to go; and that the first has ended.
-    is_held.store(true, Ordering::SeqCst);
-    rests.recv().expect("it beats");
-    let (_third, mut fourth) = (broker.knock(), broker.knock());
-    fourth.say(b"PROXY UNK");
-    drop(first);
-    drop(go_on);
-    broker.settle();
-    fourth.say(&[b"NOWN\r\n", &connect("c", 0)[..]].concat());
-    fourth.expect(&[0x20, 2, 0, 0]);
 }
 
 #[test]

@@ -24,6 +24,8 @@ mod pieces;
 mod proxied;
 #[path = "../edge/slow.rs"]
 mod slow;
+#[path = "../edge/turns.rs"]
+mod turns;
 #[path = "../edge/websocket.rs"]
 mod websocket;
 
