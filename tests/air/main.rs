@@ -11,6 +11,8 @@ mod folder;
 #[path = "../appliance/harness.rs"]
 #[allow(dead_code, reason = "shared with the appliance's tests")]
 mod harness;
+#[path = "../appliance/ports.rs"]
+mod ports;
 
 mod beside_btmon;
 mod by_hand;

@@ -2,6 +2,7 @@
 //! looked at is a recording, whose packets btmon has told apart.
 
 use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Command, Stdio};
 
 use nix::pty::{Winsize, openpty};
@@ -119,6 +120,12 @@ struct Screen(std::fs::File);
 impl Read for Screen {
     fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
         Ok(self.0.read(bytes).unwrap_or(0))
+    }
+}
+
+impl AsFd for Screen {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -1,11 +1,12 @@
 //! The program under test as a child process: started on a free port, its log read line by line, ended on drop.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -15,8 +16,15 @@ use crate::folder::{Folder, NIGHTJAR};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Lines that another thread reads while the process lives.
-#[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<(Mutex<State>, Condvar)>);
+#[derive(Clone)]
+pub(crate) struct Lines(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The pipe, to see whether there is something in it.
+    pipe: OwnedFd,
+}
 
 #[derive(Default)]
 struct State {
@@ -26,24 +34,47 @@ struct State {
 
 impl Lines {
     /// Reads a pipe to its end, even when nobody looks: a full one would stop the writer.
-    pub(crate) fn of(pipe: impl Read + Send + 'static) -> Self {
-        let lines = Self::default();
-        let shared = lines.clone();
+    pub(crate) fn of(mut pipe: impl Read + AsFd + Send + 'static) -> Self {
+        let twin = pipe.as_fd().try_clone_to_owned().expect("another name for the pipe");
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), pipe: twin });
+        let lines = Self(Arc::clone(&shared));
         std::thread::spawn(move || {
-            let (state, changed) = &*shared.0;
-            for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                state.lock().expect("no reader panicked").lines.push(line);
-                changed.notify_all();
+            let (mut piece, mut begun) = (vec![0; 65_536], Vec::new());
+            loop {
+                while !has_something(pipe.as_fd(), PollTimeout::NONE) {}
+                // What is not in the pipe any more is a line when the lock is free again.
+                let mut state = shared.state.lock().expect("no reader panicked");
+                let count = pipe.read(&mut piece).unwrap_or(0);
+                begun.extend_from_slice(&piece[..count]);
+                state.is_over = count == 0;
+                let end = if state.is_over {
+                    begun.len()
+                } else {
+                    begun.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
+                };
+                let whole = String::from_utf8_lossy(&begun[..end]);
+                state.lines.extend(whole.split_terminator('\n').map(|line| line.trim_end().to_owned()));
+                begun.drain(..end);
+                shared.changed.notify_all();
+                if state.is_over {
+                    return;
+                }
             }
-            state.lock().expect("no reader panicked").is_over = true;
-            changed.notify_all();
         });
         lines
     }
 
+    /// All that was written by now: what the process wrote before it did something that we have seen is among them.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.0.state.lock().expect("no reader panicked");
+        while !state.is_over && has_something(self.0.pipe.as_fd(), PollTimeout::ZERO) {
+            state = self.0.changed.wait(state).expect("no reader panicked");
+        }
+        state
+    }
+
     pub(crate) fn all(&self) -> Vec<String> {
-        self.0.0.lock().expect("no reader panicked").lines.clone()
+        self.state().lines.clone()
     }
 
     pub(crate) fn count(&self, part: &str) -> usize {
@@ -53,8 +84,7 @@ impl Lines {
     /// Waits until `found` answers for the lines so far; `None` if there will be no more lines, or not in time.
     pub(crate) fn wait<T>(&self, mut found: impl FnMut(&[String]) -> Option<T>) -> Option<T> {
         let end = Instant::now() + PATIENCE;
-        let (state, changed) = &*self.0;
-        let mut state = state.lock().expect("no reader panicked");
+        let mut state = self.0.state.lock().expect("no reader panicked");
         loop {
             if let Some(answer) = found(&state.lines) {
                 return Some(answer);
@@ -63,7 +93,7 @@ impl Lines {
             if state.is_over || left.is_zero() {
                 return None;
             }
-            state = changed.wait_timeout(state, left).expect("no reader panicked").0;
+            state = self.0.changed.wait_timeout(state, left).expect("no reader panicked").0;
         }
     }
 
@@ -81,6 +111,11 @@ impl Lines {
         });
         found.unwrap_or_else(|| panic!("not {count} lines with {part:?} in:\n{}", self.all().join("\n")))
     }
+}
+
+/// Whether there is something to read, or the end.
+fn has_something(pipe: BorrowedFd<'_>, patience: PollTimeout) -> bool {
+    poll(&mut [PollFd::new(pipe, PollFlags::POLLIN)], patience).is_ok_and(|count| count > 0)
 }
 
 /// The program, running.
@@ -206,10 +241,9 @@ pub(crate) fn poll_until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, and that no other test is given while this process lives.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    crate::ports::free_port()
 }
 
 /// The text with `DIR` and `PORT` put in.

@@ -11,6 +11,7 @@ mod folder;
 mod guide;
 mod harness;
 mod peers;
+mod ports;
 #[allow(dead_code, reason = "tests/differential uses more of it")]
 mod side;
 

@@ -13,6 +13,8 @@ mod folder;
 mod harness;
 #[path = "../mosquitto/mod.rs"]
 mod mosquitto;
+#[path = "../appliance/ports.rs"]
+mod ports;
 #[path = "../appliance/side.rs"]
 #[allow(dead_code, reason = "shared with the appliance's tests")]
 mod side;
