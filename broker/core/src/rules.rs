@@ -2,8 +2,8 @@
 //!
 //! Listeners with the same file share one set, and mostly there is one set for all: then nobody is asked for a listener.
 //! A session away, and a retained message, outlive the number of a listener, and even the process, so that they know it
-//! by its name. When a listener is closed, who came in by it keeps the rules that it had last (its will is to be
-//! published); after a restart nobody knows these, and then, where the sets differ, nothing is allowed: so mosquitto has it.
+//! by its name. When a listener is closed that had rules of its own, who came in by it keeps those (its will is to be
+//! published); after a restart nobody knows them, and then, where the sets differ, nothing is allowed: so mosquitto has it.
 //!
 //! What the rules say is `acl`'s; nothing here reads a file.
 
@@ -72,8 +72,8 @@ struct Known {
     name: Arc<str>,
     /// The place of its set; `None`: it is no more.
     set: Option<usize>,
-    /// What it has, or had last.
-    acl: Option<Arc<Acl>>,
+    /// What it has, or had last, where not all had the same; `None`: it has what all have.
+    own: Option<Arc<Acl>>,
 }
 
 /// What the store calls parts of this process; they have the rules of the first listener, for they come in by none.
@@ -88,7 +88,7 @@ impl Rules {
     pub(crate) fn new(given: RuleSets) -> Self {
         let mut rules = Self {
             sets: Vec::new(),
-            known: ["", OURS].map(|name| Known { name: Arc::from(name), set: None, acl: None }).into(),
+            known: ["", OURS].map(|name| Known { name: Arc::from(name), set: None, own: None }).into(),
             origins: Vec::new(),
             listeners: Vec::new(),
             nothing: Acl::nothing(),
@@ -99,17 +99,27 @@ impl Rules {
 
     /// Others count from now on. Who came in before keeps the listener's name, and has what it has now.
     pub(crate) fn change(&mut self, given: RuleSets) {
+        let one_before = self.only().cloned();
         self.sets = given.sets;
         self.listeners = given.listeners;
         self.origins = (0..self.listeners.len()).map(|at| self.origin(&Arc::clone(&self.listeners[at].name))).collect();
+        let are_more = self.sets.len() > 1;
         for at in 0..self.known.len() {
             let set = self.set_of(&self.known[at].name);
+            let now = set.map(|set| Arc::clone(&self.sets[set]));
             let known = &mut self.known[at];
             known.set = set;
-            if let Some(set) = set {
-                known.acl = Some(Arc::clone(&self.sets[set]));
+            if now.is_some() {
+                known.own = now.filter(|_| are_more);
+            } else if are_more && known.own.is_none() && at != usize::from(Origin::default().0) {
+                known.own.clone_from(&one_before);
             }
         }
+    }
+
+    /// What all have, if they have the same.
+    const fn only(&self) -> Option<&Arc<Acl>> {
+        if let [only] = self.sets.as_slice() { Some(only) } else { None }
     }
 
     /// Of who comes in by this door.
@@ -134,7 +144,8 @@ impl Rules {
             return Origin::default();
         }
         let set = self.set_of(name);
-        self.known.push(Known { name: Arc::clone(name), set, acl: set.map(|set| Arc::clone(&self.sets[set])) });
+        let own = set.filter(|_| self.sets.len() > 1).map(|set| Arc::clone(&self.sets[set]));
+        self.known.push(Known { name: Arc::clone(name), set, own });
         Origin((self.known.len() - 1) as u16)
     }
 
@@ -146,9 +157,9 @@ impl Rules {
     /// The rules for who came in there.
     #[inline]
     pub(crate) fn of(&self, origin: Origin) -> &Acl {
-        match &*self.sets {
-            [only] => only,
-            _ => self.known[usize::from(origin.0)].acl.as_deref().unwrap_or(&self.nothing),
+        match &self.known[usize::from(origin.0)].own {
+            Some(own) => own,
+            None => self.only().map_or(&self.nothing, |only| only),
         }
     }
 
@@ -159,17 +170,15 @@ impl Rules {
 
     /// The place of the set that is [`Rules::of`]; `None`: its listener is no more.
     pub(crate) fn place(&self, origin: Origin) -> Option<usize> {
-        if self.sets.len() == 1 { Some(0) } else { self.known[usize::from(origin.0)].set }
+        let known = &self.known[usize::from(origin.0)];
+        known.set.or_else(|| (known.own.is_none() && self.sets.len() == 1).then_some(0))
     }
 
     /// The rules for who came in by a listener of this name.
     pub(crate) fn of_name(&self, name: &str) -> &Acl {
-        match &*self.sets {
-            [only] => only,
-            sets => match self.known.iter().find(|known| *known.name == *name) {
-                Some(known) => known.acl.as_deref().unwrap_or(&self.nothing),
-                None => self.set_of(name).map_or(&self.nothing, |set| &sets[set]),
-            },
+        match self.known.iter().position(|known| *known.name == *name) {
+            Some(at) => self.of(Origin(at as u16)),
+            None => self.set_of(name).map(|set| &self.sets[set]).or(self.only()).map_or(&self.nothing, |acl| acl),
         }
     }
 
@@ -182,9 +191,7 @@ impl Rules {
         }
         let same = named().find(|listener| *listener.name == *name);
         let found = same.or_else(|| named().find(|listener| port(&listener.name) == port(name)));
-        // Where there is one set for all, it is that of listeners that are no more, too.
-        let set = found.map(|listener| listener.set).or_else(|| (self.sets.len() == 1).then_some(0));
-        set.filter(|set| *set < self.sets.len())
+        found.map(|listener| listener.set).filter(|set| *set < self.sets.len())
     }
 }
 
@@ -258,10 +265,22 @@ mod tests {
         let unknown = rules.origin(&Arc::from("1886"));
         assert_eq!((rules.place(unknown), reads(rules.of(unknown))), (None, String::new()));
         rules.change(sets(&["b"], &[("1884", 0)]));
-        rules.change(sets(&["a", "b"], &[("1884", 0)]));
-        assert_eq!((reads(rules.of(one)), reads(rules.of(two))), ("b".into(), "a".into()), "of the one set meanwhile");
+        assert_eq!((reads(rules.of(one)), rules.place(one)), ("a".into(), None), "not those of who is left");
+        rules.change(sets(&["a", "b"], &[("1884", 1)]));
+        assert_eq!((reads(rules.of(one)), reads(rules.of(two))), ("a".into(), "b".into()));
         rules.change(sets(&["b", "a"], &[("1883", 0), ("1884", 0)]));
         assert_eq!((reads(rules.of(one)), reads(rules.of(two))), ("b".into(), "b".into()));
         assert_eq!((rules.stored(one).as_deref(), rules.stored(Origin::default())), (Some("1883"), None));
+    }
+
+    #[test]
+    fn who_came_in_when_all_had_the_same_has_what_all_have_and_keeps_that_when_they_differ() {
+        let mut rules = Rules::new(sets(&["a"], &[("1883", 0), ("1884", 0)]));
+        let (nobody, one) = (Origin::default(), rules.origin_of_listener(0));
+        rules.change(sets(&["b"], &[("1884", 0)]));
+        assert_eq!((reads(rules.of(one)), rules.place(one)), ("b".into(), Some(0)), "its listener is no more");
+        rules.change(sets(&["a", ""], &[("1884", 0), ("1885", 1)]));
+        assert_eq!((reads(rules.of(one)), rules.place(one)), ("b".into(), None));
+        assert_eq!((reads(rules.of(nobody)), reads(rules.of_name("1886"))), (String::new(), String::new()));
     }
 }

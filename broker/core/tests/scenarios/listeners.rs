@@ -187,6 +187,29 @@ fn who_came_in_by_a_listener_that_is_closed_has_its_rules_until_nobody_knows_the
 }
 
 #[test]
+fn a_listener_that_is_closed_leaves_nobody_to_the_rules_of_the_one_that_is_left() {
+    let settings = Settings { check_retain_source: true, ..settings() };
+    let mut world = World::ruled(settings, two());
+    let watcher = world.connect(by(1, hello(V5, "watcher")));
+    world.wants(watcher, "#", 0);
+    let goes = world.connect(by(0, Hello { will: Some(will("free")), ..durable(V5, "goes") }));
+    world.retain(goes, 0, 0, "both", "x");
+    world.heard(watcher);
+    let left = || {
+        let mut left = named(&[("1884", "")]);
+        left.listeners.insert(0, ListenerRules { name: Arc::from(""), set: 0 });
+        left
+    };
+    // As often as it is read again.
+    world.set_rules(left());
+    world.set_rules(left());
+    world.lose(goes);
+    assert_eq!(world.heard(watcher), [""; 0], "its will may not be there");
+    world.subscribe(watcher, "#", at(0));
+    assert_eq!(world.heard(watcher).len(), 2, "it might have retained this");
+}
+
+#[test]
 fn other_rules_for_one_listener_change_nothing_for_the_clients_of_the_others() {
     let three = |one: &str, two: &str| named(&[("1883", one), ("1884", two), ("1885", "")]);
     let mut world = World::ruled(settings(), three(GUARDED, ""));
