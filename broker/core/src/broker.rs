@@ -248,33 +248,6 @@ impl Broker {
         }
     }
 
-    /// Other rules count from now on; what is no longer allowed is no longer delivered. Those of listeners that come with
-    /// other settings are told before the settings.
-    pub fn set_acl(&mut self, rules: impl Into<RuleSets>, out: &mut impl Outbox) {
-        self.rules.change(rules.into());
-        self.routes.changed();
-        let keys: Vec<u32> = self.by_client_id.values().copied().collect();
-        for key in keys {
-            // What waits for who came in by a listener that is no more is judged when the client comes in by another.
-            if self.rules.place(self.sessions[key as usize].origin).is_some() {
-                self.revoke(key, out);
-            }
-        }
-    }
-
-    /// Other settings count from now on. Listeners keep their numbers. Who came in by what no longer lets anybody in is
-    /// sent away.
-    pub fn set_settings(&mut self, now: Instant, settings: Settings, out: &mut impl Outbox) {
-        let before = std::mem::replace(&mut self.settings, settings);
-        self.routes.changed();
-        let links = (0..self.links.len()).map(|at| LinkId(at as u32));
-        for link in links.filter(|link| self.is_no_longer_let_in(*link, &before)).collect::<Vec<_>>() {
-            self.dismiss(now, link, out);
-        }
-        self.schedule_sys(now, out);
-        self.schedule_retained_look(now);
-    }
-
     /// Whether as much memory is used as `memory_bytes_max` says. Then what takes more for longer is refused: QoS 1 and 2,
     /// retained messages, new subscriptions and new sessions (0x97; before 5.0 the connection ends). QoS 0, and what
     /// makes room, goes on.
@@ -287,13 +260,6 @@ impl Broker {
     /// makes room, and what need not be kept, goes on.
     pub const fn set_store_full(&mut self, is_full: bool) {
         self.store_is_full = is_full;
-    }
-
-    /// Lets the client of `link` go because the operator's rules no longer let it in.
-    pub fn dismiss(&mut self, now: Instant, link: LinkId, out: &mut impl Outbox) {
-        self.say_farewell(link, ReasonCode::NotAuthorized, out);
-        self.end(now, link, End::NoLongerAllowed, out);
-        out.close(link);
     }
 
     /// The broker stops: 5.0 clients are told, wills are published, connections end.

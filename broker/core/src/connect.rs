@@ -23,7 +23,6 @@ use crate::timers::Due;
 use crate::will::Will;
 use crate::{
     AuthStep, Broker, CLIENT_ID_BYTES_MAX, ClientFault, Credentials, End, Event, Instant, LinkId, Outbox, Refusal,
-    Settings,
 };
 
 /// A CONNECT whose credentials are being checked.
@@ -229,35 +228,6 @@ impl Broker {
             packet_bytes_max: connect.properties.maximum_packet_size().unwrap_or(u32::MAX),
             aliases_max: connect.properties.topic_alias_maximum().unwrap_or(0).min(listener.max_topic_alias_broker),
         })
-    }
-
-    /// Whether `link` came in by settings that let it in, and those of now would not. (Who came in in another way, as a part
-    /// of this process does, is not asked again.)
-    pub(crate) fn is_no_longer_let_in(&self, link: LinkId, before: &Settings) -> bool {
-        let Some(state) = self.links.get(link.0 as usize).and_then(Option::as_ref) else { return false };
-        let Door { listener, trust: Trust::Stranger } = state.door else { return false };
-        let listener = usize::from(listener);
-        if self.settings.listeners.get(listener).is_none_or(|listener| listener.is_closed) {
-            return true;
-        }
-        let LinkState::Client(key) = state.state else { return false };
-        let session = &self.sessions[key as usize];
-        let lets_in = |settings: &Settings| {
-            let Some(listener) = settings.listeners.get(listener) else { return false };
-            let has_name = session.username.as_deref().is_some_and(|name| !name.is_empty());
-            let prefix = settings.client_id_prefix.as_deref().unwrap_or_default();
-            listener.versions.has(state.version)
-                && session.client_id.starts_with(prefix)
-                && (listener.allow_anonymous || (has_name && listener.checks_passwords))
-        };
-        // A name that nobody asked a password for is worth nothing where one is asked for now.
-        let unproved = session.username.is_some()
-            && !before.listeners.get(listener).is_some_and(|listener| listener.checks_passwords)
-            && self.settings.listeners[listener].checks_passwords;
-        // Its subscriptions are of another part of the topics than what it would say from now on.
-        let mount = |settings: &Settings| settings.listeners.get(listener).and_then(|of| of.mount_point.clone());
-        let is_elsewhere = mount(before) != mount(&self.settings);
-        lets_in(before) && (!lets_in(&self.settings) || unproved || is_elsewhere)
     }
 
     /// Says no, in the version's words, and ends the link.

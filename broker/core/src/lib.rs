@@ -28,6 +28,7 @@ mod outbox;
 mod publish;
 mod reason_string;
 mod refusing;
+mod reloading;
 mod retained;
 mod routes;
 mod rules;

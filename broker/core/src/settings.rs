@@ -119,7 +119,7 @@ pub struct ListenerInfo {
 }
 
 /// What one listener allows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// Nobody comes in here any more, and who came in here goes; its number may be given to another later.
     pub is_closed: bool,

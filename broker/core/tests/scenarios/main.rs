@@ -21,6 +21,7 @@ mod mounting;
 mod overload;
 mod publishing;
 mod reason_strings;
+mod reloading;
 mod retaining;
 mod sharing;
 mod subscribing;

@@ -37,6 +37,8 @@ pub(crate) struct Desk {
     /// Verdicts wait until [`World::judge`] is called.
     pub verdicts_wait: bool,
     pub users: BTreeMap<String, Vec<u8>>,
+    /// Who everybody is by the door.
+    pub identity: Option<&'static str>,
     pub told: Vec<String>,
     /// Messages that did not reach somebody who is there: who, and why.
     pub dropped: Vec<String>,
@@ -110,6 +112,10 @@ impl Outbox for Desk {
         let data = step.data.map_or("nothing".into(), String::from_utf8_lossy);
         let begins = if step.begins { " begins" } else { "" };
         self.asked.push(format!("{} {}{begins}: {data}", link.0, step.method));
+    }
+
+    fn identity(&mut self, _: LinkId) -> Option<String> {
+        self.identity.map(str::to_owned)
     }
 
     fn close(&mut self, link: LinkId) {
