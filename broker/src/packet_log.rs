@@ -17,7 +17,7 @@ pub(crate) struct PacketLog {
     /// What the client of each connection is called. Whoever has said nothing yet goes by its address.
     names: HashMap<u32, Box<str>>,
     /// Topics that a connection was given a Topic Alias for [5.0 §3.3.2.3.4]. The core gives no more than `max_topic_alias_broker`.
-    aliases: HashMap<(u32, u16), Box<str>>,
+    aliases: HashMap<u32, HashMap<u16, Box<str>>>,
     /// A PUBLISH that came: which of three lines is written of it is known when the core says something.
     publish: Option<Came>,
     /// One that was not taken: its acknowledgement is told of with this reason, though 3.1 and 3.1.1 have no place for it.
@@ -50,6 +50,7 @@ impl PacketLog {
     /// A packet came. `topic` is that of a PUBLISH with nothing but an alias.
     pub(crate) fn received(&mut self, link: LinkId, peer: &Peer, packet: &Packet<'_>, topic: Option<&str>) {
         self.settle();
+        self.refused = None; // it has its answer: each is said before another packet is heard
         let host = peer.host().to_string();
         match packet {
             Packet::Connect(connect) if !connect.client_id.is_empty() && !self.names.contains_key(&link.0) => {
@@ -146,14 +147,14 @@ impl PacketLog {
 
     fn learn_alias(&mut self, link: LinkId, publish: &Publish<'_>) {
         if let (Some(topic), Some(alias)) = (publish.topic, publish.properties.topic_alias()) {
-            self.aliases.insert((link.0, alias), topic.as_str().into());
+            self.aliases.entry(link.0).or_default().insert(alias, topic.as_str().into());
         }
     }
 
     /// Where a PUBLISH to `link` is for, though it may have nothing but an alias. One that was given before the lines began is
     /// not known.
     fn topic_sent<'a>(&'a self, link: LinkId, publish: &Publish<'a>) -> &'a str {
-        let aliased = || self.aliases.get(&(link.0, publish.properties.topic_alias()?)).map(|topic| &**topic);
+        let aliased = || Some(&**self.aliases.get(&link.0)?.get(&publish.properties.topic_alias()?)?);
         publish.topic.map(TopicName::as_str).or_else(aliased).unwrap_or_default()
     }
 
@@ -209,7 +210,7 @@ impl PacketLog {
     /// A connection is over: its number may be another's.
     pub(crate) fn forget(&mut self, link: LinkId) {
         self.names.remove(&link.0);
-        self.aliases.retain(|(of, _), _| *of != link.0);
+        self.aliases.remove(&link.0);
     }
 }
 
@@ -267,6 +268,22 @@ mod tests {
         assert_eq!(log.topic_sent(link, &alone), "a/b");
         log.forget(link);
         assert!(log.aliases.is_empty() && log.names.is_empty());
+    }
+
+    #[test]
+    fn what_was_refused_once_is_not_said_of_the_next_with_its_number() {
+        let (mut log, link) = (PacketLog::default(), LinkId(7));
+        let peer = Peer::Within;
+        let packet_id = mqtt::PacketId::new(5);
+        let packet =
+            Packet::Publish(Publish { packet_id, qos: QoS::AtLeastOnce, ..publish(Some("t"), Properties::EMPTY) });
+        let puback = [0x40, 2, 0, 5];
+        let frame = next_frame(&puback, 0).unwrap().unwrap();
+        log.received(link, &peer, &packet, None);
+        log.before(&Event::PublishTooLarge { client_id: "c" });
+        assert_eq!(log.answer(link, frame), "(m5, rc149)");
+        log.received(link, &peer, &packet, None);
+        assert_eq!(log.answer(link, frame), "(m5, rc0)");
     }
 
     #[test]
