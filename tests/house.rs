@@ -111,7 +111,7 @@ fn the_page_of_limits_has_every_limit_with_its_value() {
         IO_THREADS_MAX IO_THREADS_DEFAULT_MAX BATCH_BYTES BATCHES_WAITING_MAX
         WEBSOCKET_FRAME_BYTES_MAX WEBSOCKET_CLOSE_TIME_MAX WEBSOCKETS_CLOSING_MAX WEBSOCKET_CLOSE_BYTES_MAX
         HTTP_CONNECTIONS_MAX HTTP_TIME_MAX HTTP_FIGURES_FRESH
-        CONTROL_COMMANDS_MAX LOG_LINES_WAITING_MAX REFUSALS_REMEMBERED_MAX REFUSAL_QUIET
+        CONTROL_COMMANDS_MAX LOG_LINES_WAITING_MAX REFUSALS_REMEMBERED_MAX REFUSALS_PER_CLIENT_MAX REFUSAL_QUIET
     }
     let files = ["broker/core/src/limits.rs", "broker/src/limits.rs"].map(|file| root().join(file));
     let texts = files.map(|file| std::fs::read_to_string(file).expect("the file is there"));

@@ -153,8 +153,12 @@ pub const STORE_STALL_MAX: Duration = Duration::from_secs(2);
 pub const LOG_LINES_WAITING_MAX: usize = 1_000;
 
 /// Refusals of the rules that were told lately, of all clients and topics: past it those that come are not told. Each is two
-/// numbers.
+/// numbers, and at most three more for its client.
 pub const REFUSALS_REMEMBERED_MAX: usize = 10_000;
+
+/// And of one client: its others are not told, so that there is room for those of the others. It shows by then what the client
+/// may not, and a page of the log is as much as anybody reads.
+pub const REFUSALS_PER_CLIENT_MAX: usize = 100;
 
 /// How long the log holds its tongue about a client that is refused the same topic again.
 pub const REFUSAL_QUIET: Duration = Duration::from_secs(60);
