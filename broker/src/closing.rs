@@ -24,7 +24,8 @@ pub(crate) struct Closing {
     all: Slab<One>,
     /// So many of them.
     most: usize,
-    /// In the order in which they came, and so in that in which their time is up.
+    /// In the order in which they came, and so in that in which their time is up; twice `most` of them, for those that have
+    /// answered stay in it for a while.
     order: VecDeque<(usize, u32, Instant)>,
     generation: u32,
     /// Those that may have more to throw away.
@@ -63,6 +64,10 @@ impl Closing {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         entry.insert(One { transport, generation, bytes_left: WEBSOCKET_CLOSE_BYTES_MAX });
+        if self.order.len() >= 2 * self.most {
+            let all = &self.all;
+            self.order.retain(|(at, of, _)| all.get(*at).is_some_and(|one| one.generation == *of));
+        }
         self.order.push_back((at, generation, now + WEBSOCKET_CLOSE_TIME_MAX));
         // It may have said it already.
         self.ready(at);
@@ -214,6 +219,21 @@ mod tests {
         });
         assert_eq!(closing.all.len(), 3);
         hears_close_and_the_end(first);
+    }
+
+    #[test]
+    fn those_that_answer_while_one_does_not_take_no_memory() {
+        let poll = Poll::new().expect("a poll");
+        let (mut closing, now) = (Closing::default(), Instant::now());
+        closing.most = 3;
+        let (_silent, transport) = open(&poll);
+        closing.take(transport, poll.registry(), now);
+        for _ in 0..20 {
+            let (mut client, transport) = open(&poll);
+            client.write_all(CLOSE).expect("it is taken");
+            closing.take(transport, poll.registry(), now);
+            assert!(closing.all.len() == 1 && closing.order.len() <= 6, "{}", closing.order.len());
+        }
     }
 
     #[test]
