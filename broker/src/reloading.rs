@@ -28,8 +28,9 @@ impl Drop for Done {
 impl Reactor {
     /// All of it counts from now on.
     pub(crate) fn reload(&mut self, loaded: Reloaded, waited: Waited) {
-        self.core.set_acl(loaded.rules, &mut self.desk);
+        // Before the rules: what they take away is told with the file that it stands in.
         self.desk.acl_files = loaded.acl_files;
+        self.core.set_acl(loaded.rules, &mut self.desk);
         let connections = &self.desk.connections;
         let listener_of = |link: LinkId| connections.get(link.0 as usize).map(|connection| connection.listener);
         for (link, user) in self.desk.logins.set_files(loaded.passwords, listener_of) {
@@ -84,7 +85,7 @@ impl Reactor {
             let number = usize::from(connection.listener);
             let (Some(before), Some(now)) = (before.get(number), self.listeners.get(number)) else { return false };
             let is_knocking = connection.stage.is_knocking();
-            connection.peer.is_outside() && !now.is_same_door(before) && !now.takes(&connection.transport, is_knocking)
+            connection.peer.is_outside() && !now.keeps(before, &connection.transport, is_knocking)
         };
         let gone: Vec<_> = self.desk.connections.iter().filter(|(_, one)| goes(one)).map(|(at, _)| at as u32).collect();
         for at in gone {

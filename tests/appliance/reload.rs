@@ -7,7 +7,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::clients::{Subscriber, publish, publish_well};
+use crate::clients::{Subscriber, client, publish, publish_well};
 use crate::folder::Folder;
 use crate::guide::Scenario;
 use crate::harness::{Appliance, filled, free_port, output_of, poll_until};
@@ -134,6 +134,21 @@ fn who_came_in_without_a_name_goes_when_names_are_asked_for_and_who_has_one_stay
     publish_well(appliance.port, &["-u", "named", "-P", "n", "-t", "t", "-m", "x"]);
     assert_eq!(named.messages(1), ["t|0|0|x"]);
     assert_eq!(appliance.log.count("as named ("), 1, "it did not have to come again");
+}
+
+#[test]
+fn what_a_reload_takes_away_is_told_with_the_file_that_counts_from_then_on() {
+    let folder = Folder::new();
+    folder.write("before", "topic readwrite #\n");
+    folder.write("now", "topic write #\n");
+    let with = |file: &str| format!("{OPEN}acl_file DIR/{file}\n");
+    let appliance = Appliance::start(&with("before"), folder);
+    let away = ["-c", "-i", "away", "-q", "1", "-t", "t", "-E"];
+    assert_eq!(client("mosquitto_sub", appliance.port, &away).status, Some(0));
+    publish_well(appliance.port, &["-q", "1", "-t", "t", "-m", "waits"]);
+    reload(&appliance, &with("now"), 1);
+    let said = appliance.log.wait_for("Client away may not read 't'");
+    assert!(said.contains(&format!("{}: ", appliance.folder.at("now"))), "{said}");
 }
 
 #[test]
