@@ -45,19 +45,28 @@ pub struct OpenListener {
 }
 
 impl ListenerConfig {
-    /// Whether everybody whom one of the two lets in is let in by the other, as far as addresses and doors go.
-    pub(crate) fn is_same_door(&self, other: &Self) -> bool {
+    /// Whether who came in by `transport` when this was as `before` could come in now in the same way, and under the same
+    /// name. `is_knocking`: it stands at a door, and has not been let through.
+    pub(crate) fn keeps(&self, before: &Self, transport: &Transport, is_knocking: bool) -> bool {
+        let (door, was) = (&self.protection, &before.protection);
+        let is_same_name = door.names == was.names || door.names.is_none() || was.names.is_none();
+        // What a proxy said of its client is not remembered.
+        let is_same_proxy = door.proxy == was.proxy;
+        is_same_name && is_same_proxy && (self.is_same_door(before) || self.takes(transport, is_knocking))
+    }
+
+    /// Whether everybody whom one of the two lets in is let in by the other, as far as addresses and TLS go.
+    fn is_same_door(&self, other: &Self) -> bool {
         let door = |of: &Self| {
             let door = &of.protection;
-            let (certificates, psk) = (door.certificates.is_some(), door.psk.is_some());
-            (certificates, psk, door.requires_certificate, door.websocket.is_some(), door.proxy.is_some())
+            (door.certificates.is_some(), door.psk.is_some(), door.requires_certificate, door.websocket.is_some())
         };
         self.addresses == other.addresses && door(self) == door(other)
     }
 
     /// Whether who came in by `transport` could come in now in the same way: to this address, with this kind of TLS or none,
-    /// with WebSocket or without. `is_knocking`: it stands at a door, and has not been let through.
-    pub(crate) fn takes(&self, transport: &Transport, is_knocking: bool) -> bool {
+    /// with WebSocket or without.
+    fn takes(&self, transport: &Transport, is_knocking: bool) -> bool {
         let door = &self.protection;
         let (inner, is_web) = match transport {
             Transport::Web(web) => (web.inner(), true),

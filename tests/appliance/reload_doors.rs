@@ -98,6 +98,39 @@ fn who_has_no_certificate_goes_when_one_is_asked_for_and_who_has_one_stays() {
 }
 
 #[test]
+fn who_would_have_another_name_or_no_proxy_to_speak_for_it_goes() {
+    let appliance = start(PLAIN);
+    appliance.folder.client_certificate("router", std::time::SystemTime::now(), 30);
+    let at = |name: &str| appliance.folder.at(&format!("certs/{name}"));
+    let (ca, certificate, key) = (at("ca.crt"), at("router.crt"), at("router.key"));
+    let shown = ["--cafile", &ca, "--cert", &certificate, "--key", &key];
+    let doors = |more: &str| format!("{PLAIN}{TLS}require_certificate true\n{more}\n");
+    let names = ["", "use_identity_as_username true", "use_subject_as_username true", ""];
+    let mut times = 1;
+    reload(&appliance, &doors(names[0]), times);
+    // Who has a name goes when it would be another; it is no other when none is asked for.
+    for (name, goes) in [(names[1], true), (names[2], true), (names[3], false)] {
+        let router =
+            Subscriber::start(appliance.port, &[&["-i", "router", "-u", "said", "-t", "t"], &shown[..]].concat());
+        let gone = appliance.log.count("Client router [");
+        times += 1;
+        reload(&appliance, &doors(name), times);
+        if goes {
+            appliance.log.wait_for_count("Client router [", gone + 1);
+        } else {
+            publish_well(appliance.port, &[&["-t", "t", "-m", "x"], &shown[..]].concat());
+            assert_eq!(router.messages(1), ["t|0|0|x"]);
+        }
+        drop(router);
+    }
+    reload(&appliance, PLAIN, times + 1);
+    let plain = Subscriber::start(appliance.port, &["-i", "plain", "-t", "t"]);
+    reload(&appliance, &format!("{PLAIN}enable_proxy_protocol 2\n"), times + 2);
+    appliance.log.wait_for("Client plain [");
+    drop(plain);
+}
+
+#[test]
 fn a_port_gets_another_protocol_and_back() {
     let appliance = start(PLAIN);
     let mut client = Some(Subscriber::start(appliance.port, &["-i", "client", "-t", "t"]));

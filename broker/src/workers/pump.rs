@@ -206,7 +206,7 @@ impl Pump {
             let Some(socket) = socket else { continue };
             let number = usize::from(socket.door.listener);
             let (Some(before), Some(now)) = (before.get(number), self.doors.get(number)) else { continue };
-            if !now.is_same_door(before) && !now.takes(&socket.transport, socket.is_knocking) {
+            if !now.keeps(before, &socket.transport, socket.is_knocking) {
                 // What it says meanwhile is for a door that is no longer there.
                 socket.has_ended = true;
                 let news = News { at: at as u32, generation: socket.generation, what: What::NoLongerTaken };
