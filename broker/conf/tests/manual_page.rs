@@ -24,8 +24,9 @@ fn page() -> String {
          *SIGHUP*: whether a new value counts then. mosquitto 2.1.2 applies fewer: it neither opens nor closes listeners, and\n\
          keeps most limits. A listener may get or lose TLS, get another protocol or another address of its port: who could still\n\
          come in as it did stays, who could not is disconnected (without TLS where there is TLS now, with TLS where there is none any\n\
-         more, without a certificate where one is required now, by an address that is no longer listened at). If anything fails\n\
-         all of it stays as it was.\n\
+         more, without a certificate where one is required now, by an address that is no longer listened at, past a proxy that is\n\
+         expected now). So is who goes by a user name that would have to be proved in another way, and whose topics another\n\
+         `mount_point` stands in front of. If anything fails all of it stays as it was.\n\
          *In nightjar*: what \"yes\" does not yet cover is in [README.md](../README.md#what-does-not-work-yet).\n\n\
          {table}\n\
          ## What cannot be carried out\n\n\
