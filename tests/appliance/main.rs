@@ -18,6 +18,7 @@ mod side;
 mod admission;
 mod air;
 mod authentication;
+mod commands;
 mod conversations;
 mod doors;
 mod each_option;
