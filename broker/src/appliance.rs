@@ -24,6 +24,7 @@ use crate::desk::Desk;
 use crate::gather::Gather;
 use crate::handshakes::Handshakes;
 use crate::http_api::{self, HttpApi, HttpFate, HttpThread, OpenHttp, ReloadedHttp};
+use crate::judging::Judging;
 use crate::keeper::{Keeper, Keeping, Kept};
 use crate::knocks::Knocks;
 use crate::lag::Lags;
@@ -310,6 +311,7 @@ impl Appliance {
             scratch: vec![0; READ_BYTES],
             again: Vec::new(),
             handshakes: Handshakes::default(),
+            judging: Judging::default(),
             turn: Turn::default(),
             lingering: Vec::new(),
             closing: Closing::default(),
@@ -406,8 +408,8 @@ impl Handle {
         http_api::start(asking(&self.commands, &self.waker))
     }
 
-    /// Listeners are protected so from now on, by their numbers; `None`: as before. Then those for HTTP. Who is connected
-    /// stays. As with [`Handle::reload`], it is done when this returns.
+    /// Listeners are protected so from now on, by their numbers; `None`: as before. Then those for HTTP. Who came in and would
+    /// no longer be let in goes. As with [`Handle::reload`], it is done when this returns; certificates are verified after that.
     pub fn protect(&self, listeners: Vec<Option<Protection>>, http: Vec<Protection>) {
         self.wait(|waited| Command::Protect(listeners, http, waited));
     }

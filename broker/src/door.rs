@@ -264,7 +264,7 @@ fn with_certificates(plain: Transport, protection: &Protection) -> Result<Transp
     let mut session = rustls::ServerConnection::new(config.clone()).map_err(|error| error.to_string())?;
     // What waits is counted in our own queue; rustls' holds one write at most.
     session.set_buffer_limit(Some(128 * 1024));
-    Ok(Transport::Tls(Box::new(Tls { stream, session })))
+    Ok(Transport::Tls(Box::new(Tls { stream, session, clients: None })))
 }
 
 /// Puts TLS-PSK onto a plain transport.
@@ -274,5 +274,5 @@ fn with_psk(plain: Transport, protection: &Protection) -> Result<Transport, Stri
     };
     let ssl = openssl::ssl::Ssl::new(context).map_err(|error| error.to_string())?;
     let stream = openssl::ssl::SslStream::new(ssl, stream).map_err(|error| error.to_string())?;
-    Ok(Transport::Psk(Box::new(Psk { stream, is_open: false })))
+    Ok(Transport::Psk(Box::new(Psk { stream, is_open: false, keys: None })))
 }

@@ -15,6 +15,7 @@ mod gather;
 mod handshakes;
 mod hearing;
 mod http_api;
+mod judging;
 mod keeper;
 mod knocks;
 mod lag;

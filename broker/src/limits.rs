@@ -76,7 +76,8 @@ pub const TURN_STEPS_PER_WRITE: u64 = 16;
 
 /// TLS handshakes that get on in one turn of the loop; the others wait in the order in which they came. One step of a
 /// handshake takes 0.3 to 1 ms of the loop's thread, three orders of magnitude more than a message: a thousand
-/// gateways that come back at once must not keep those waiting who are there.
+/// gateways that come back at once must not keep those waiting who are there. After a reload as many certificates are verified
+/// again in one turn.
 pub const HANDSHAKES_PER_TURN_MAX: usize = 16;
 
 /// How long a client's socket may take nothing at all of what waits for it; then the connection is closed. Keep-alive

@@ -59,7 +59,8 @@ impl ListenerConfig {
     fn is_same_door(&self, other: &Self) -> bool {
         let door = |of: &Self| {
             let door = &of.protection;
-            (door.certificates.is_some(), door.psk.is_some(), door.requires_certificate, door.websocket.is_some())
+            let (certificates, psk) = (door.certificates.is_some(), door.psk.is_some());
+            (certificates, psk, door.clients.is_some(), door.names, door.websocket.is_some())
         };
         self.addresses == other.addresses && door(self) == door(other)
     }
@@ -77,13 +78,20 @@ impl ListenerConfig {
             Transport::Plain(_) => !door.speaks_tls(),
             Transport::Tls(tls) => {
                 let has_certificate = tls.session.peer_certificates().is_some_and(|all| !all.is_empty());
-                door.certificates.is_some() && (has_certificate || !door.requires_certificate)
+                door.certificates.is_some() && (has_certificate || door.clients.is_none()) && self.names(inner)
             }
-            Transport::Psk(_) => door.psk.is_some(),
+            Transport::Psk(_) => door.psk.is_some() && self.names(inner),
             // Its worker is asked, which has the socket.
             Transport::Web(_) | Transport::Remote(_) | Transport::Taken => return true,
         };
         is_right_kind && is_web == door.websocket.is_some() && self.is_at(inner.local_ip())
+    }
+
+    /// Whether who came in by TLS has the name that is asked for, if one is. Of a certificate that is not asked for it has none.
+    fn names(&self, transport: &Transport) -> bool {
+        let Some(from) = self.protection.names.filter(|_| !transport.is_shaking_hands()) else { return true };
+        let is_asked = self.protection.clients.is_some() || matches!(transport, Transport::Psk(_));
+        is_asked && transport.user_name(from).is_some()
     }
 
     /// Whether this is one of its addresses; `None`: who came did not come by the network.
@@ -111,8 +119,9 @@ impl ListenerConfig {
 pub struct Protection {
     /// Certificates.
     pub certificates: Option<Arc<rustls::ServerConfig>>,
-    /// Who comes with TLS of certificates must show one. (`certificates` see to it; here it is for who came in before.)
-    pub requires_certificate: bool,
+    /// Who comes with TLS of certificates must show one that is good to this. (`certificates` see to it; here it is for who
+    /// came in before.)
+    pub clients: Option<Arc<certs::ClientVerifier>>,
     /// Pre-shared keys.
     pub psk: Option<SslContext>,
     /// What of a certificate or a key is the client's user name; `None`: nothing.

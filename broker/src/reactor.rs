@@ -17,6 +17,7 @@ use crate::desk::Desk;
 use crate::gather::Gather;
 use crate::handshakes::Handshakes;
 use crate::http_api;
+use crate::judging::Judging;
 use crate::keeper::Keeper;
 use crate::listener::{ListenerConfig, Listening};
 use crate::packet_log::{self, PacketLog};
@@ -63,6 +64,8 @@ pub(crate) struct Reactor {
     pub again: Vec<u32>,
     /// Connections with a TLS handshake that wait to get on with it.
     pub handshakes: Handshakes,
+    /// Certificates that are verified again.
+    pub judging: Judging,
     /// Whose turn it is.
     pub turn: Turn,
     /// Connections that are over but have bytes to leave, and when patience ends.
@@ -171,6 +174,7 @@ impl Reactor {
     /// How long nothing may come before there is something to do.
     fn patience(&mut self) -> Option<Duration> {
         let has_more = self.has_more || self.sockets.iter().any(|socket| socket.has_more);
+        let has_more = has_more || self.judging.is_under_way();
         if has_more || !self.again.is_empty() || !self.handshakes.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -280,6 +284,7 @@ impl Reactor {
                 self.read(at, is_ending);
             }
         }
+        self.judge();
         self.look_who_lags();
         for at in 0..self.sockets.len() {
             let socket = &mut self.sockets[at];

@@ -11,6 +11,7 @@ use crate::appliance::{Reloaded, ReloadedListener, Waited};
 use crate::aside::{Lent, Owner};
 use crate::connection::{Connection, Stage};
 use crate::http_api::ReloadedHttp;
+use crate::judging::Objection;
 use crate::listener::{ListenerConfig, Listening, OpenListener, Protection};
 use crate::reactor::Reactor;
 
@@ -49,8 +50,7 @@ impl Reactor {
         if are_others && let Err(error) = self.listen_again() {
             tracing::error!(target: "error", "Error: cannot wait for new connections: {error}.");
         }
-        self.doors_changed();
-        self.send_away(&before);
+        self.doors_changed(&before);
         let done = Arc::new(Done(waited));
         self.take_over_http(loaded.http, &done);
         self.packet_bytes_max = loaded.settings.max_packet_size;
@@ -59,43 +59,66 @@ impl Reactor {
         self.core.set_settings(now, loaded.settings, &mut self.desk);
     }
 
-    /// A handshake that is under way goes on with what it began with.
+    /// Listeners are protected so from now on. A handshake that is under way goes on with what it began with.
     pub(crate) fn protect(&mut self, protections: Vec<Option<Protection>>, of_http: Vec<Protection>, waited: Waited) {
+        let before = self.listeners.clone();
         for (listener, protection) in self.listeners.iter_mut().zip(protections) {
             if let Some(protection) = protection {
                 listener.protection = protection;
             }
         }
-        self.doors_changed();
+        self.doors_changed(&before);
         if let Some(http) = &self.http {
             http.protect(of_http, waited);
         }
     }
 
     /// Who needs to know what stands before the listeners is told.
-    fn doors_changed(&mut self) {
+    fn doors_changed(&mut self, before: &[ListenerConfig]) {
         self.desk.names_from = self.listeners.iter().map(|listener| listener.protection.names).collect();
         self.workers.set_doors(&self.listeners);
+        self.send_away(before);
+        self.judging.begin();
     }
 
     /// Sends away who could not come in now as it did: without TLS where there is TLS now, to an address that is no longer
-    /// listened at. (Workers look after their own.)
+    /// listened at, with a key that is gone. (Workers look after their own.)
     fn send_away(&mut self, before: &[ListenerConfig]) {
-        let goes = |connection: &Connection| {
+        let listeners = &self.listeners;
+        let objection = |connection: &mut Connection| {
             let number = usize::from(connection.listener);
-            let (Some(before), Some(now)) = (before.get(number), self.listeners.get(number)) else { return false };
-            let is_knocking = connection.stage.is_knocking();
-            connection.peer.is_outside() && !now.keeps(before, &connection.transport, is_knocking)
+            let now = listeners.get(number).filter(|_| connection.peer.is_outside())?;
+            connection.transport.hold_to(&now.protection);
+            now.objects(before.get(number)?, &connection.transport, connection.stage.is_knocking())
         };
-        let gone: Vec<_> = self.desk.connections.iter().filter(|(_, one)| goes(one)).map(|(at, _)| at as u32).collect();
-        for at in gone {
-            self.dismiss(at);
+        let all = self.desk.connections.iter_mut();
+        let gone: Vec<_> = all.filter_map(|(at, one)| Some((at as u32, objection(one)?))).collect();
+        for (at, objection) in gone {
+            self.dismiss(at, &objection);
+        }
+    }
+
+    /// Goes on with verifying the certificates of those who are here.
+    pub(crate) fn judge(&mut self) {
+        if !self.judging.is_under_way() {
+            return;
+        }
+        let Self { desk, listeners, judging, .. } = self;
+        let gone = judging.go_on(desk.connections.capacity(), |at| {
+            let connection = desk.connections.get(at).filter(|connection| connection.stage != Stage::Leaving)?;
+            listeners.get(usize::from(connection.listener))?.verify(&connection.transport)
+        });
+        for (at, objection) in gone {
+            self.dismiss(at as u32, &objection);
         }
     }
 
     /// A connection's listener would no longer let it in.
-    pub(crate) fn dismiss(&mut self, at: u32) {
+    pub(crate) fn dismiss(&mut self, at: u32, objection: &Objection) {
         if self.desk.connections.get(at as usize).is_some_and(|connection| connection.stage != Stage::Leaving) {
+            if let Some(line) = objection.line() {
+                tracing::info!(target: "notice", "{line}");
+            }
             let now = self.now();
             self.core.dismiss(now, LinkId(at), &mut self.desk);
         }

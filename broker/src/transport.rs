@@ -3,13 +3,16 @@
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use certs::{NameFrom, PskOutcome};
+use certs::{ClientVerifier, NameFrom, PskOutcome};
 use mio::{Interest, Registry, Token};
-use openssl::ssl::{ErrorCode, SslStream};
+use openssl::ssl::{ErrorCode, SslContext, SslStream};
 use rustls::ServerConnection;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::TLS_READS_MAX;
+use crate::listener::Protection;
 use crate::stream::Stream;
 use crate::websocket::{WebFault, WebSocket};
 use crate::workers::Remote;
@@ -30,11 +33,15 @@ pub(crate) enum Transport {
 pub(crate) struct Tls {
     pub stream: Stream,
     pub session: ServerConnection,
+    /// Who must find its certificate good besides when it has shaken hands: other files count since it began.
+    pub clients: Option<Arc<ClientVerifier>>,
 }
 
 pub(crate) struct Psk {
     pub stream: SslStream<Stream>,
     pub is_open: bool,
+    /// Where its key must be besides when it has shaken hands: other files count since it began.
+    pub keys: Option<SslContext>,
 }
 
 /// Why a transport can no longer be used.
@@ -129,6 +136,25 @@ impl Transport {
             }
             Self::Web(web) => web.inner().user_name(from),
             Self::Plain(_) | Self::Psk(_) | Self::Remote(_) | Self::Taken => None,
+        }
+    }
+
+    /// The certificate that a client showed, and those behind it; `None`: it has shown none.
+    pub(crate) fn client_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Tls(tls) if !tls.session.is_handshaking() => tls.session.peer_certificates(),
+            Self::Web(web) => web.inner().client_certificates(),
+            _ => None,
+        }
+    }
+
+    /// A handshake that is under way goes on with what it began with; at its end `door` is asked, too.
+    pub(crate) fn hold_to(&mut self, door: &Protection) {
+        match self {
+            Self::Tls(tls) if tls.session.is_handshaking() => tls.clients.clone_from(&door.clients),
+            Self::Psk(psk) if !psk.is_open => psk.keys.clone_from(&door.psk),
+            Self::Web(web) => web.inner_mut().hold_to(door),
+            _ => {}
         }
     }
 
@@ -284,6 +310,16 @@ impl Tls {
                 let _ = self.flush();
                 return Err(Trouble::Tls(error));
             }
+            if !self.session.is_handshaking()
+                && let Some(clients) = self.clients.take()
+            {
+                let chain = self.session.peer_certificates().unwrap_or_default();
+                if let Err(error) = clients.verify_again(chain, UnixTime::now()) {
+                    // What ends the handshake leaves, or the connection would wait for it.
+                    let _ = self.flush();
+                    return Err(Trouble::Tls(error));
+                }
+            }
             if self.session.wants_write() {
                 self.flush()?;
             }
@@ -331,7 +367,10 @@ impl Psk {
         match self.stream.accept() {
             Ok(()) => {
                 self.is_open = true;
-                Ok(Progress::Some(1))
+                match self.keys.take() {
+                    Some(keys) if !certs::has_key_still(self.stream.ssl(), &keys) => Err(Trouble::Gone),
+                    _ => Ok(Progress::Some(1)),
+                }
             }
             Err(error) => later_or_trouble(error),
         }

@@ -50,6 +50,18 @@ pub fn describe_tls_failure(error: &rustls::Error) -> TlsFault {
     }
 }
 
+/// Why the certificate of a client that came in before is no longer good, to go on after "is no longer accepted: ".
+pub fn no_longer_good(error: &rustls::Error) -> String {
+    match (error, describe_tls_failure(error)) {
+        (rustls::Error::InvalidCertificate(CertificateError::Revoked), _) => "it is in crlfile".to_owned(),
+        (_, TlsFault::ClientCertificateUnknownCa) => "it was not issued by a CA that is in cafile or capath".to_owned(),
+        (_, TlsFault::ClientCertificateExpired) => "it has expired".to_owned(),
+        (_, TlsFault::ClientCertificateNotYetValid) => "it is not valid yet".to_owned(),
+        (_, TlsFault::ClientCertificateBad(cause)) => cause,
+        _ => error.to_string(),
+    }
+}
+
 fn alert_fault(alert: AlertDescription) -> TlsFault {
     use AlertDescription as A;
     match certificate_alert(alert) {

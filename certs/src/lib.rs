@@ -39,7 +39,7 @@ mod verify;
 pub use broker_fault::{BrokerFault, describe_broker_psk_failure, describe_broker_tls_failure};
 pub use client::{CaSource, CertificateTls, ClientTls, PskTls, client_config};
 pub use error::{CertError, Place};
-pub use fault::{PskFault, TlsFault, describe_psk_failure, describe_tls_failure};
+pub use fault::{PskFault, TlsFault, describe_psk_failure, describe_tls_failure, no_longer_good};
 pub use hello::{PSK_SUITES, SNIFF_BYTES_MAX, Sniffed, TlsHello, sniff};
 pub use inspect::{Finding, FindingKind, Severity, inspect_ca, inspect_key, inspect_server};
 pub use key_log::KeyLog;
@@ -48,6 +48,9 @@ pub use names::{NameFrom, is_user_name, user_name};
 pub use nearby::closest_existing;
 pub use psk::{
     PSK_CIPHERS, PSK_IDENTITY_BYTES_MAX, PSK_KEY_BYTES_MAX, PskLookup, PskOutcome, check_identity, check_key,
-    psk_client_context, psk_outcome, psk_server_context, psk_server_context_logging_keys,
+    has_key_still, psk_client_context, psk_outcome, psk_server_context, psk_server_context_logging_keys,
 };
-pub use server::{RESUMABLE_SESSIONS_MAX, ServerFiles, TlsVersion, server_config, server_config_logging_keys};
+pub use server::{
+    RESUMABLE_SESSIONS_MAX, ServerFiles, ServerSide, TlsVersion, server_config, server_config_logging_keys, server_side,
+};
+pub use verify::ClientVerifier;

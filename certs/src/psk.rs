@@ -10,8 +10,8 @@ use openssl::dh::Dh;
 use openssl::ex_data::Index;
 use openssl::pkey::Params;
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef, SslSessionCacheMode, SslVerifyMode,
-    SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslContextRef, SslMethod, SslMode, SslOptions, SslRef, SslSessionCacheMode,
+    SslVerifyMode, SslVersion,
 };
 use std::sync::{Arc, OnceLock};
 
@@ -79,6 +79,7 @@ pub fn psk_server_context_logging_keys(
 ) -> Result<SslContext, CertError> {
     let index = outcome_index()?;
     let mut context = context(SslMethod::tls_server(), ciphers)?;
+    context.set_ex_data(lookup_index()?, Arc::clone(&lookup));
     context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
     if ciphers.is_some() {
         // Whoever names DHE-PSK suites shall have them; without a group OpenSSL leaves them out.
@@ -123,6 +124,14 @@ pub fn psk_client_context(identity: &str, key: &[u8], ciphers: Option<&str>) -> 
 /// `None` when it did not get as far as an identity.
 pub fn psk_outcome(ssl: &SslRef) -> Option<&PskOutcome> {
     ssl.ex_data(outcome_index().ok()?)
+}
+
+/// Whether the client of this connection, which knows its key by the context that it came in by, would come in by `now`: its
+/// identity is there, with the same key.
+pub fn has_key_still(ssl: &SslRef, now: &SslContextRef) -> bool {
+    let Some(PskOutcome::Known(identity)) = psk_outcome(ssl) else { return false };
+    let key = |context: &SslContextRef| context.ex_data(lookup_index().ok()?)?(identity);
+    key(ssl.ssl_context()).is_some_and(|before| key(now).is_some_and(|now| now == before))
 }
 
 /// An identity must fit into the handshake: 1 to [`PSK_IDENTITY_BYTES_MAX`] bytes, none of them zero.
@@ -194,6 +203,16 @@ fn outcome_index() -> Result<Index<Ssl, PskOutcome>, CertError> {
         return Ok(*index);
     }
     let made = Ssl::new_ex_index()?;
+    Ok(*INDEX.get_or_init(|| made))
+}
+
+/// Where each context keeps its [`PskLookup`]. One for the process, made at the first use.
+fn lookup_index() -> Result<Index<SslContext, PskLookup>, CertError> {
+    static INDEX: OnceLock<Index<SslContext, PskLookup>> = OnceLock::new();
+    if let Some(index) = INDEX.get() {
+        return Ok(*index);
+    }
+    let made = SslContext::new_ex_index()?;
     Ok(*INDEX.get_or_init(|| made))
 }
 

@@ -80,21 +80,38 @@ pub fn server_config_logging_keys(
     files: &ServerFiles,
     key_log: Option<Arc<KeyLog>>,
 ) -> Result<Arc<ServerConfig>, CertError> {
+    Ok(server_side(files, key_log)?.config)
+}
+
+/// What a listener with certificates has.
+#[derive(Debug)]
+pub struct ServerSide {
+    /// For handshakes.
+    pub config: Arc<ServerConfig>,
+    /// The verifier of `config`, for clients that came in before it; `None`: no certificate is asked of them.
+    pub clients: Option<Arc<ClientVerifier>>,
+}
+
+/// The same as [`server_config_logging_keys`], with the verifier that the configuration does not give back.
+pub fn server_side(files: &ServerFiles, key_log: Option<Arc<KeyLog>>) -> Result<ServerSide, CertError> {
     let certified = load::certified_key(&files.certfile, &files.keyfile, files.asks_pass_phrase)?;
     let authorities = load::authorities(files.cafile.as_deref(), files.capath.as_deref())?;
     let (provider, lowest) = suites(files)?;
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(lowest.and_newer())?;
-    let builder = if files.require_certificate {
+    let clients = if files.require_certificate {
         if authorities.is_empty() {
             return Err(CertError::Refused(
                 "require_certificate true needs cafile or capath: who may issue client certificates?".to_owned(),
             ));
         }
-        let revoked = files.crlfile.as_deref().map(Revocations::read).transpose()?;
-        let verifier = ClientVerifier::new(&authorities, revoked, files.any_client_dates)?;
-        builder.with_client_cert_verifier(Arc::new(verifier))
+        let revoked = files.crlfile.as_deref().map(|list| Revocations::read(list, &authorities)).transpose()?;
+        Some(Arc::new(ClientVerifier::new(&authorities, revoked, files.any_client_dates)?))
     } else {
-        builder.with_no_client_auth()
+        None
+    };
+    let builder = match &clients {
+        Some(verifier) => builder.with_client_cert_verifier(Arc::<ClientVerifier>::clone(verifier)),
+        None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.session_storage = ServerSessionMemoryCache::new(RESUMABLE_SESSIONS_MAX);
@@ -106,7 +123,7 @@ pub fn server_config_logging_keys(
     if let Some(key_log) = key_log {
         config.key_log = key_log;
     }
-    Ok(Arc::new(config))
+    Ok(ServerSide { config: Arc::new(config), clients })
 }
 
 /// The algorithms with the suites that are wanted, and the lowest version that has one.

@@ -13,13 +13,11 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use std::sync::Arc;
 
-/// Verifies the certificates of clients.
+/// Verifies the certificates of clients: in the handshake, and again where other files count.
 #[derive(Debug)]
-pub(crate) struct ClientVerifier {
+pub struct ClientVerifier {
     webpki: Arc<dyn ClientCertVerifier>,
     openssl: SecondOpinion,
-    /// The authorities again, who sign the lists below.
-    authorities: Vec<CertificateDer<'static>>,
     revoked: Option<Revocations>,
     any_dates: bool,
 }
@@ -36,8 +34,17 @@ impl ClientVerifier {
             .build()
             .map_err(|cause| CertError::Refused(cause.to_string()))?;
         let openssl = SecondOpinion::new(authorities)?;
-        let authorities = authorities.iter().map(|authority| authority.der.clone()).collect();
-        Ok(Self { webpki, openssl, authorities, revoked, any_dates })
+        Ok(Self { webpki, openssl, revoked, any_dates })
+    }
+
+    /// Whether a client that came in with `chain`, its own certificate first, would come in now. That it has the key was
+    /// shown in the handshake.
+    ///
+    /// # Errors
+    /// The refusal that a handshake would end with.
+    pub fn verify_again(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
+        let (end_entity, intermediates) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        self.verify_client_cert(end_entity, intermediates, now).map(|_| ())
     }
 
     /// Chain, purpose and dates.
@@ -81,8 +88,7 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.verify_chain(end_entity, intermediates, now)?;
         if let Some(revoked) = &self.revoked {
-            let chain: Vec<_> = intermediates.iter().chain(&self.authorities).collect();
-            revoked.judge(end_entity, &chain, now).map_err(Error::InvalidCertificate)?;
+            revoked.judge(end_entity, intermediates, now).map_err(Error::InvalidCertificate)?;
         }
         Ok(verified)
     }

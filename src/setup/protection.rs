@@ -79,11 +79,8 @@ pub(super) fn protection(
     let websocket = websocket(settings, listener);
     let mut protection = Protection { names, proxy, websocket, ..Protection::default() };
     if let Some(files) = server_files(listener) {
-        match certs::server_config_logging_keys(&files, key_log.cloned()) {
-            Ok(config) => {
-                protection.certificates = Some(config);
-                protection.requires_certificate = files.require_certificate;
-            }
+        match certs::server_side(&files, key_log.cloned()) {
+            Ok(side) => (protection.certificates, protection.clients) = (Some(side.config), side.clients),
             Err(error) => {
                 let first = certs::mosquitto_line(&files, &error).map_or_else(String::new, |line| format!("{line}\n"));
                 errors.push(SetupError(format!("Error: {first}{error}{}", of_listener(listener)), Status::Refused));

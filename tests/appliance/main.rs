@@ -37,6 +37,7 @@ mod radio_process;
 mod refusals;
 mod reload;
 mod reload_doors;
+mod revoked;
 mod scenarios;
 mod strangers;
 mod sys;

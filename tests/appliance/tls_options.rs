@@ -95,7 +95,7 @@ fn suites_and_versions_are_agreed_on_as_with_mosquitto() {
 }
 
 /// A list by the openssl program, of those that are `revoked`.
-fn revocation_list(folder: &Folder, revoked: &[&str]) {
+pub(crate) fn revocation_list(folder: &Folder, revoked: &[&str]) {
     folder.write("certs/index.txt", "");
     folder.write("certs/crlnumber", "01\n");
     let conf = "[ca]\ndefault_ca = d\n[d]\ndatabase = index.txt\ndefault_md = sha256\ncertificate = ca.crt\n\
@@ -221,7 +221,7 @@ fn the_pass_phrase_of_an_encrypted_key_is_typed_at_the_terminal_as_for_mosquitto
 }
 
 /// A proxy that passes bytes on, behind a header of PROXY protocol 1 that says who came. Gives back its port.
-fn proxy(to: u16) -> u16 {
+pub(crate) fn proxy(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
     std::thread::spawn(move || {

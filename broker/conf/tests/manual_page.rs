@@ -26,7 +26,10 @@ fn page() -> String {
          come in as it did stays, who could not is disconnected (without TLS where there is TLS now, with TLS where there is none any\n\
          more, without a certificate where one is required now, by an address that is no longer listened at, past a proxy that is\n\
          expected now). So is who goes by a user name that would have to be proved in another way, and whose topics another\n\
-         `mount_point` stands in front of. If anything fails all of it stays as it was.\n\
+         `mount_point` stands in front of. If anything fails all of it stays as it was. The certificates of connected clients are\n\
+         verified again, with dates, authorities and lists as they are then, and so are pre-shared keys; that is done as well when a\n\
+         file of certificates or a list changes on the disk. Who would no longer be let in is disconnected (5.0: 0x87), the log says\n\
+         why, and the others notice nothing.\n\
          *In nightjar*: what \"yes\" does not yet cover is in [README.md](../README.md#what-does-not-work-yet).\n\n\
          {table}\n\
          ## What cannot be carried out\n\n\

@@ -87,7 +87,7 @@ impl Reactor {
                 self.has_ended(at);
             }
             What::Lost => self.lost(at),
-            What::NoLongerTaken => self.dismiss(at),
+            What::NoLongerTaken(objection) => self.dismiss(at, &objection),
             What::Refused(complaint) => {
                 self.desk.complain(at, complaint.0, &complaint.1);
                 self.astray(at, "it has come to the wrong door");

@@ -10,6 +10,7 @@ use mio::Waker;
 
 use super::DoorPlate;
 use super::account::Account;
+use crate::judging::Objection;
 use crate::listener::ListenerConfig;
 use crate::proxy_header::Origin;
 use crate::stream::Stream;
@@ -51,7 +52,7 @@ pub(super) enum What {
     /// It will say no more because this went wrong.
     Failed(Box<(&'static str, String)>),
     /// Its listener would no longer let it in.
-    NoLongerTaken,
+    NoLongerTaken(Objection),
 }
 
 impl Batch {

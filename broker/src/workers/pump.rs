@@ -15,6 +15,7 @@ use crate::HANDSHAKES_PER_TURN_MAX;
 use crate::closing::{CLOSING, Closing};
 use crate::door::{self, Knock};
 use crate::handshakes::{Handshakes, Queued};
+use crate::judging::{Judging, Objection};
 use crate::listener::ListenerConfig;
 use crate::transport::{Progress, Transport};
 
@@ -35,6 +36,8 @@ pub(super) struct Pump {
     /// Sockets that may hold more than was read.
     again: Vec<u32>,
     handshakes: Handshakes,
+    /// Certificates that are verified again.
+    judging: Judging,
     closing: Closing,
     /// There is no room to read into.
     is_full: bool,
@@ -75,6 +78,14 @@ struct Socket {
     queued: Queued,
 }
 
+impl Socket {
+    /// What it says from now on is for a door that is no longer there.
+    fn sent_away(&mut self, at: usize, objection: Objection) -> News {
+        self.has_ended = true;
+        News { at: at as u32, generation: self.generation, what: What::NoLongerTaken(objection) }
+    }
+}
+
 /// Whoever waits for this worker is told that it has ended, though it broke down.
 struct Farewell(Arc<Mailbox>);
 
@@ -98,6 +109,7 @@ impl Pump {
             orders: Orders::default(),
             again: Vec::new(),
             handshakes: Handshakes::default(),
+            judging: Judging::default(),
             closing: Closing::default(),
             is_full: false,
             is_stopping: false,
@@ -112,7 +124,7 @@ impl Pump {
         let mut events = Events::with_capacity(1024);
         while !(self.is_stopping && self.closing.is_empty()) {
             // Without room there is nothing to go on with: the broker's thread wakes us when there is.
-            let has_more = !self.again.is_empty() || !self.handshakes.is_empty();
+            let has_more = !self.again.is_empty() || !self.handshakes.is_empty() || self.judging.is_under_way();
             let patience = (has_more && !self.is_full).then_some(Duration::ZERO);
             // A millisecond more: its time must be past when we look.
             let closing = self.closing.patience(Instant::now()).map(|wait| wait + Duration::from_millis(1));
@@ -147,6 +159,7 @@ impl Pump {
                     self.read(at, is_ending);
                 }
             }
+            self.judge();
             if !self.closing.is_idle() {
                 self.closing.look(Instant::now());
             }
@@ -206,11 +219,24 @@ impl Pump {
             let Some(socket) = socket else { continue };
             let number = usize::from(socket.door.listener);
             let (Some(before), Some(now)) = (before.get(number), self.doors.get(number)) else { continue };
-            if !now.keeps(before, &socket.transport, socket.is_knocking) {
-                // What it says meanwhile is for a door that is no longer there.
-                socket.has_ended = true;
-                let news = News { at: at as u32, generation: socket.generation, what: What::NoLongerTaken };
-                self.batch.news.push(news);
+            socket.transport.hold_to(&now.protection);
+            if let Some(objection) = now.objects(before, &socket.transport, socket.is_knocking) {
+                self.batch.news.push(socket.sent_away(at, objection));
+            }
+        }
+        self.judging.begin();
+    }
+
+    /// Goes on with verifying the certificates of those who are here.
+    fn judge(&mut self) {
+        let Self { sockets, doors, judging, batch, .. } = self;
+        let gone = judging.go_on(sockets.len(), |at| {
+            let socket = sockets[at].as_deref().filter(|socket| !socket.has_ended)?;
+            doors.get(usize::from(socket.door.listener))?.verify(&socket.transport)
+        });
+        for (at, objection) in gone {
+            if let Some(socket) = &mut sockets[at] {
+                batch.news.push(socket.sent_away(at, objection));
             }
         }
     }

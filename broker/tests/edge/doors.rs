@@ -126,18 +126,23 @@ fn who_speaks_something_else_at_a_door_is_told_of_and_turned_away() {
 }
 
 #[test]
-fn a_key_that_is_wrong_is_told_of_and_who_comes_after_a_reload_needs_a_key_of_the_new_file() {
-    let broker = start_behind(psk(&[("one", b"0123456789abcdef")]), |_| {});
+fn a_key_that_is_wrong_is_told_of_and_after_a_reload_everybody_needs_a_key_of_the_new_file() {
+    let broker = start_behind(psk(&[("one", b"0123456789abcdef"), ("both", b"0123456789abcdef")]), |_| {});
     let log = Log::begin();
     assert!(with_psk(&broker, "one", b"another-key-----").is_none());
     log.wait_for("offers the PSK identity \"one\" with the wrong key");
-    let mut before = with_psk(&broker, "one", b"0123456789abcdef").expect("it is let in");
-    before.write_all(&connect("before", 0)).expect("the broker takes it");
-    assert_eq!(read(&mut before, 4), [0x20, 2, 0, 0]);
-    broker.handle.reload(reloaded(None, psk(&[("two", b"fedcba9876543210")])));
+    let [mut gone, mut stays] = ["one", "both"].map(|identity| {
+        let mut client = with_psk(&broker, identity, b"0123456789abcdef").expect("it is let in");
+        client.write_all(&connect(identity, 0)).expect("the broker takes it");
+        assert_eq!(read(&mut client, 4), [0x20, 2, 0, 0]);
+        client
+    });
+    let keys = psk(&[("two", b"fedcba9876543210"), ("both", b"0123456789abcdef")]);
+    broker.handle.reload(reloaded(None, keys));
     broker.settle();
     assert!(with_psk(&broker, "one", b"0123456789abcdef").is_none());
     converse(with_psk(&broker, "two", b"fedcba9876543210").expect("it is let in"));
-    before.write_all(&[0xc0, 0]).expect("the broker takes it");
-    assert_eq!(read(&mut before, 2), [0xd0, 0], "who is in stays in");
+    assert_eq!(gone.read(&mut [0; 8]).expect("an end that was announced"), 0);
+    stays.write_all(&[0xc0, 0]).expect("the broker takes it");
+    assert_eq!(read(&mut stays, 2), [0xd0, 0], "who has its key stays in");
 }

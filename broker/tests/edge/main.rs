@@ -7,6 +7,7 @@ mod authentication;
 mod client;
 mod doors;
 mod ends;
+mod judged;
 mod keeping;
 mod log;
 mod malformed;

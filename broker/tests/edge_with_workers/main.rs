@@ -8,6 +8,8 @@ mod client;
 mod doors;
 #[path = "../edge/ends.rs"]
 mod ends;
+#[path = "../edge/judged.rs"]
+mod judged;
 #[path = "../edge/keeping.rs"]
 mod keeping;
 #[path = "../edge/log.rs"]

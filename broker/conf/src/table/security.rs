@@ -48,7 +48,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Security,
         takes: Takes::Path,
         default: "none",
-        means: "Identities and pre-shared keys, as identity:hexkey lines.",
+        means: "Identities and pre-shared keys, as identity:hexkey lines. Who is connected with a key that is gone or another is disconnected at SIGHUP.",
         carry: Carry::Text(|draft| &mut draft.security().psk_file),
         ..PLAIN
     },

@@ -29,7 +29,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::Listener,
         takes: Takes::Path,
         default: "none",
-        means: "Roots that the certificates of clients must lead to, PEM.",
+        means: "Roots that the certificates of clients must lead to, PEM; with require_certificate those of connected clients, too, when it changes.",
         carry: Carry::Text(|draft| &mut draft.listener().cafile),
         ..PLAIN
     },
@@ -91,7 +91,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         scope: Scope::ListenerOrDefault,
         takes: Takes::Path,
         default: "none",
-        means: "Certificates of clients that are no longer good.",
+        means: "Lists (CRL, PEM) of certificates of clients that are no longer good; who is connected with one is disconnected when \
+                it changes.",
         carry: Carry::Text(|draft| &mut draft.listener().crlfile),
         ..PLAIN
     },
