@@ -5,10 +5,12 @@
 //! change while the log is in use ([`Log::change`]).
 
 mod sinks;
+mod stamp;
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -22,6 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use sinks::{Datagrams, Entry};
+use stamp::Stamp;
 
 /// Where syslog listens, and the journal; the variables are for tests and for containers that have them elsewhere.
 const SYSLOG: (&str, &str) = ("NIGHTJAR_SYSLOG_SOCKET", "/dev/log");
@@ -72,17 +75,6 @@ fn has(types: LogTypes, metadata: &Metadata<'_>) -> bool {
     }
 }
 
-/// How the time stands before each line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Stamp {
-    /// Not at all.
-    None,
-    /// Seconds since 1970.
-    Epoch,
-    /// As `log_timestamp_format` says (strftime).
-    Format(String),
-}
-
 /// The log's file, to be opened again when it was rotated away.
 #[derive(Clone)]
 pub(crate) struct LogFile {
@@ -94,7 +86,7 @@ pub(crate) struct LogFile {
 
 impl LogFile {
     fn open(path: &Path) -> io::Result<Self> {
-        let (file, is_ours) = match OpenOptions::new().create_new(true).append(true).open(path) {
+        let (file, is_ours) = match options().create_new(true).open(path) {
             Ok(file) => (file, true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (append(path)?, false),
             Err(error) => return Err(error),
@@ -121,7 +113,14 @@ impl LogFile {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    options().create(true).open(path)
+}
+
+/// A new file is for its owner alone, whatever the umask: who connects when, and to which topics, is nobody else's to read.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o600);
+    options
 }
 
 /// The log of this process, to be changed while it is in use.
@@ -151,11 +150,6 @@ struct Writing {
 impl Writing {
     /// `before` lends its file, if that is the one.
     fn new(settings: &LogSettings, before: Option<&LogFile>) -> io::Result<Self> {
-        let stamp = match (&settings.timestamp_format, settings.timestamp) {
-            (_, false) => Stamp::None,
-            (None, true) => Stamp::Epoch,
-            (Some(format), true) => Stamp::Format(format.clone()),
-        };
         let path = settings.to_file.as_ref().map(|file| file.value.as_path());
         let file = match (path, before) {
             (Some(path), Some(before)) if before.path.as_path() == path => {
@@ -171,7 +165,7 @@ impl Writing {
         let facility = settings.facility.map_or(FACILITY_DAEMON, |local| FACILITY_LOCAL0 + local);
         Ok(Self {
             types: settings.types,
-            stamp,
+            stamp: Stamp::of(settings),
             stderr: settings.to_stderr,
             stdout: settings.to_stdout,
             json: settings.to_json,
@@ -229,19 +223,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let writing = self.0.writing.read().unwrap_or_else(PoisonError::into_inner);
         let mut line = String::with_capacity(128);
-        match &writing.stamp {
-            Stamp::None => {}
-            Stamp::Epoch => {
-                let _ = write!(line, "{}: ", chrono::Utc::now().timestamp());
-            }
-            Stamp::Format(format) => {
-                // A format that cannot be carried out is left out, not the line.
-                let start = line.len();
-                if write!(line, "{}: ", chrono::Local::now().format(format)).is_err() {
-                    line.truncate(start);
-                }
-            }
-        }
+        writing.stamp.begin(&mut line);
         let start = line.len();
         let mut facts = Vec::new();
         let begins_with_tab = event.metadata().target() == "debug";

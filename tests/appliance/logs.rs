@@ -1,5 +1,6 @@
 //! Where the log goes, beside mosquitto where it knows the place; signals; and what systemd is told.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
@@ -9,7 +10,10 @@ use crate::clients::{Subscriber, publish_well};
 use crate::folder::{Folder, NIGHTJAR};
 use crate::harness::{Appliance, Lines, PATIENCE, filled, free_port, poll_until};
 use crate::mosquitto::Mosquitto;
+use crate::side::Side;
 
+/// Without the user, which a [`Side`] has of its own.
+const LISTENS: &str = "listener PORT 127.0.0.1\nallow_anonymous true\n";
 const OPEN: &str = "user root\nlistener PORT 127.0.0.1\nallow_anonymous true\n";
 
 /// A socket of the test, which somebody sends datagrams to.
@@ -110,6 +114,55 @@ fn the_log_is_published_as_mosquitto_publishes_it_and_does_not_feed_itself() {
 }
 
 #[test]
+fn a_new_log_file_is_for_its_owner_alone_whatever_the_umask() {
+    for side in Side::both(&format!("{LISTENS}log_dest stderr\nlog_dest file DIR/own.log\n"), |_| ()) {
+        assert_eq!(mode_of(side.folder(), "own.log"), 0o600, "{}", side.name);
+    }
+    let conf = format!("{OPEN}log_dest stderr\nlog_dest file DIR/own.log\n");
+    let appliance = Appliance::start_in(&conf, Folder::new(), &[], &[("UMASK_SET", "000")]);
+    assert_eq!(mode_of(&appliance.folder, "own.log"), 0o600);
+}
+
+fn mode_of(folder: &Folder, file: &str) -> u32 {
+    std::fs::metadata(folder.at(file)).expect("a log").permissions().mode() & 0o777
+}
+
+#[test]
+fn times_are_written_as_mosquitto_writes_them() {
+    for format in
+        ["%Y-%m-%dT%H:%M:%S%z", "%Q %f %+ %3f|", "%Ey-%Om %-d %_d|%", "%a %e %b %j %U %C|%%|%E", "%p %P %I %k %l|%"]
+    {
+        let stamps = Side::both(&format!("{LISTENS}log_timestamp_format {format}\n"), |_| ()).map(|side| {
+            let line = side.log().wait_for(" version ");
+            let stamp = line.split_once(": mosquitto version").or(line.split_once(": nightjar version"));
+            stamp.unwrap_or_else(|| panic!("{}: {line}", side.name)).0.replace(|c: char| c.is_ascii_digit(), "9")
+        });
+        assert_eq!(stamps[0], stamps[1], "{format}");
+    }
+}
+
+#[test]
+fn files_that_are_included_and_doors_that_open_are_told_in_mosquittos_order() {
+    // The listener of options that stand before any is the last.
+    let conf =
+        "port OTHER0\nbind_address 127.0.0.1\nallow_anonymous true\nlistener PORT 127.0.0.1\ninclude_dir DIR/conf.d\n";
+    let prepare = |folder: &Folder| {
+        for name in ["b", "B", "a", "10", "2", "_"] {
+            folder.write(&format!("conf.d/{name}.conf"), "# empty\n");
+        }
+    };
+    let told = Side::both(conf, prepare).map(|side| {
+        let (other, said) = (side.others[0].to_string(), side.said(&["Loading config file", "listen socket"]));
+        let said: Vec<String> = said.into_iter().map(|line| line.replace(&other, "OTHER0")).collect();
+        side.reload(1);
+        side.log().wait_for_count("Loading config file", 12);
+        (said, side.said(&["Loading config file"]).split_off(6))
+    });
+    assert_eq!(told[0].0.len(), 8, "{told:#?}");
+    assert_eq!(told[0], told[1]);
+}
+
+#[test]
 fn the_log_file_is_opened_again_at_sigrtmin() {
     let appliance = Appliance::start(&format!("{OPEN}log_dest stderr\nlog_dest file DIR/log\n"), Folder::new());
     std::fs::rename(appliance.folder.path().join("log"), appliance.folder.path().join("log.1")).expect("rotated");
@@ -120,6 +173,7 @@ fn the_log_file_is_opened_again_at_sigrtmin() {
     poll_until(|| appliance.folder.read("log").contains("as after ("));
     assert!(appliance.folder.read("log").contains("as after ("));
     assert!(!appliance.folder.read("log.1").contains("as after ("));
+    assert_eq!(mode_of(&appliance.folder, "log"), 0o600);
 }
 
 #[test]
