@@ -111,6 +111,9 @@ fn check_settings(settings: &Settings, whole: bool, findings: &mut Findings) {
     for warning in settings.warnings.iter().filter(|warning| whole || warning.at.is_some()) {
         findings.warning(warning.to_string());
     }
+    if whole && settings.local_only {
+        findings.warning("there is no listener: only clients on this machine can connect".to_owned());
+    }
     let now = SystemTime::now();
     for listener in &settings.listeners {
         if whole {

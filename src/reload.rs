@@ -4,7 +4,7 @@
 use broker_conf::Settings;
 
 use crate::config_files::OnDisk;
-use crate::run::{Running, cannot_log, warn};
+use crate::run::{Running, cannot_log, say_included, warn};
 use crate::setup;
 use crate::watch::Watch;
 
@@ -30,6 +30,7 @@ impl Running {
         let mut prepared = prepared.map_err(|errors| errors.into_iter().map(|e| e.0).collect::<Vec<_>>())?;
         // The last thing that may fail: from here on all of it counts.
         self.log.change(&read.log).map_err(|error| vec![cannot_log(&read, &error)])?;
+        say_included(&read);
         for warning in &read.warnings {
             tracing::warn!(target: "warning", "{warning}");
         }

@@ -93,6 +93,7 @@ pub(crate) fn start(wish: &Wish) -> Result<Option<Running>, u8> {
         eprintln!("{message}");
         Status::Refused as u8
     })?;
+    say_included(&settings);
     for warning in &settings.warnings {
         tracing::warn!(target: "warning", "{warning}");
     }
@@ -283,6 +284,13 @@ fn move_in(settings: &Settings, store_dir: &Path) {
             tracing::error!(target: "error", "Error: what mosquitto kept does not come over: {error}. The store begins empty; \
                 see 'nightjar import --help'.");
         }
+    }
+}
+
+/// The files of `include_dir`, in mosquitto's words and in the order in which they were read.
+pub(crate) fn say_included(settings: &Settings) {
+    for file in settings.files.iter().skip(1) {
+        tracing::info!(target: "information", "Loading config file {}", file.display());
     }
 }
 

@@ -31,7 +31,7 @@ const ALL_VERSIONS: ProtocolVersions = ProtocolVersions { v31: true, v311: true,
 pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -> (Settings, Vec<ConfigError>) {
     let Draft { global, security, default_listener, listeners, bridges, plugins, mut warnings, .. } = draft;
     let written: Vec<ListenerDraft> =
-        default_listener.into_iter().chain(listeners).filter(|listener| !listener.is_broken).collect();
+        listeners.into_iter().chain(default_listener).filter(|listener| !listener.is_broken).collect();
     let local_only = written.is_empty();
     let mut settling = Settling {
         common: security,
@@ -56,9 +56,6 @@ pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -
     settling.no_mqtt(&listeners, &http_listeners);
     settling.errors.extend(bridge::check(&bridges));
     settling.errors.extend(plugin::check(&plugins));
-    if local_only {
-        warnings.extend(local_only_notes());
-    }
     warnings.append(&mut settling.warnings);
     (settings(&global, overrides, [listeners, http_listeners], local_only, files, warnings), settling.errors)
 }
@@ -161,14 +158,6 @@ fn local_listeners(overrides: &Overrides) -> Vec<ListenerDraft> {
     let http = ListenerDraft { protocol: Protocol::HttpApi, ..local(&HTTP_PORT_LOCAL, "127.0.0.1") };
     let mqtt = ports.iter().flat_map(|port| [local(port, "127.0.0.1"), local(port, "::1")]);
     mqtt.chain(std::iter::once(http)).collect()
-}
-
-fn local_only_notes() -> [Warning; 2] {
-    [
-        "Starting in local only mode. Connections will only be possible from clients running on this machine.",
-        "Create a configuration file which defines a listener to allow remote access.",
-    ]
-    .map(|message| Warning { at: None, level: Level::Notice, message: message.to_owned() })
 }
 
 struct Settling {

@@ -27,7 +27,6 @@ fn without_a_listener_only_this_machine_can_connect() {
         assert!(settings.local_only);
         assert_eq!(doors(&settings), [(1883, Some("127.0.0.1")), (1883, Some("::1"))]);
         assert!(settings.listeners.iter().all(|listener| listener.allow_anonymous && listener.at.is_none()));
-        assert!(told(&settings).contains("Starting in local only mode."), "{text}");
     }
     let none = parse(None, &mut InMemory::default(), &Overrides::default()).expect("good");
     assert!(none.local_only && none.files.is_empty());
