@@ -83,7 +83,7 @@ impl fmt::Debug for PasswdArgs {
     }
 }
 
-/// Why nothing was done; what is said after `Error: `.
+/// Why nothing was done; what is said after `Error: `, or `Warning: ` where mosquitto_passwd has that.
 #[derive(Debug, thiserror::Error)]
 enum PasswdFault {
     #[error("{0}")]
@@ -102,7 +102,7 @@ enum PasswdFault {
     UserNotFound(String),
     #[error("{0}")]
     Hash(#[from] HashFault),
-    #[error("{what} {path}. {error}.", path = path.display())]
+    #[error("{what} {path}. {error}.", path = path.display(), error = in_words(error))]
     File { what: &'static str, path: PathBuf, error: io::Error },
     #[error("{what}: {error}")]
     Machine { what: &'static str, error: io::Error },
@@ -116,6 +116,19 @@ impl PasswdFault {
             _ => 1,
         }
     }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::UserNotFound(_) => "Warning",
+            _ => "Error",
+        }
+    }
+}
+
+/// The system's words without its number for them, as mosquitto_passwd has them.
+fn in_words(error: &io::Error) -> String {
+    let words = error.to_string();
+    words.split_once(" (os error ").map_or(words.as_str(), |(words, _)| words).to_owned()
 }
 
 /// mosquitto_passwd's own command line.
@@ -145,7 +158,7 @@ pub(crate) fn main(args: &PasswdArgs) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
-            eprintln!("Error: {fault}");
+            eprintln!("{}: {fault}", fault.kind());
             ExitCode::from(fault.status())
         }
     }
@@ -215,8 +228,8 @@ impl Task {
                 match target {
                     Target::StandardOutput => say(&line),
                     Target::File(path) => {
-                        say(&format!("Adding password for user {user}\n"))?;
-                        file::replace(&path, line.as_bytes())
+                        file::replace(&path, line.as_bytes())?;
+                        say(&format!("Adding password for user {user}\n"))
                     }
                 }
             }
@@ -225,8 +238,8 @@ impl Task {
                 edit::set_user(&file::read(&file)?, &user, "")?;
                 let hash = hashing.hash(&given_or_asked(password)?)?.to_string();
                 let (new, change) = edit::set_user(&file::read(&file)?, &user, &hash)?;
-                say(&format!("{change} password for user {user}\n"))?;
-                file::replace(&file, &new)
+                file::replace(&file, &new)?;
+                say(&format!("{change} password for user {user}\n"))
             }
             Self::Delete { file, user } => file::replace(&file, &edit::delete_user(&file::read(&file)?, &user)?),
             Self::Upgrade { file, hashing } => {
