@@ -219,12 +219,12 @@ mod tests {
 
     #[test]
     fn a_listener_in_one_file_is_not_spoken_of_in_another() {
-        // As seen with mosquitto 2.0.11: the included option makes the default listener, and the line after
+        // As seen with mosquitto 2.0.11: the included option makes the default listener, which is the last, and the line after
         // include_dir speaks of the main file's listener again.
         let mut files = InMemory::one(MAIN, "listener 18831\ninclude_dir d\nmax_qos 0").with("d/x.conf", "max_qos 1\n");
         let settings = parse(Some(Path::new(MAIN)), &mut files, &Overrides::default()).expect("good");
         let ports: Vec<_> = settings.listeners.iter().map(|listener| (listener.port, listener.max_qos)).collect();
-        assert_eq!(ports, [(1883, 1), (18831, 0)]);
+        assert_eq!(ports, [(18831, 0), (1883, 1)]);
         assert_eq!(settings.files, [Path::new(MAIN), Path::new("d/x.conf")]);
     }
 

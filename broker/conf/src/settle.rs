@@ -30,8 +30,9 @@ const ALL_VERSIONS: ProtocolVersions = ProtocolVersions { v31: true, v311: true,
 /// The settings, good only if there are no errors, and the errors.
 pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -> (Settings, Vec<ConfigError>) {
     let Draft { global, security, default_listener, listeners, bridges, plugins, mut warnings, .. } = draft;
-    let written: Vec<ListenerDraft> =
-        listeners.into_iter().chain(default_listener).filter(|listener| !listener.is_broken).collect();
+    let defaults = default_listener.iter().filter(|listener| !listener.is_broken).count();
+    let mut written: Vec<ListenerDraft> =
+        default_listener.into_iter().chain(listeners).filter(|listener| !listener.is_broken).collect();
     let local_only = written.is_empty();
     let mut settling = Settling {
         common: security,
@@ -48,6 +49,8 @@ pub(crate) fn settle(draft: Draft, overrides: &Overrides, files: Vec<PathBuf>) -
         for listener in &written {
             settling.web_options(listener);
         }
+        // mosquitto opens the one of the options before any `listener` last.
+        written.rotate_left(defaults);
         written.into_iter().map(|listener| settling.listener(listener)).collect()
     };
     settling.psk_file_without_door(&all);

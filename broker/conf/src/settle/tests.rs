@@ -62,9 +62,9 @@ fn each_option_of_the_default_listener_makes_it() {
         assert!(!settings.listeners[0].allow_anonymous, "{text}");
     }
     let both = read("port 18831\nlistener 18832 127.0.0.1\nsocket_domain ipv6").expect("good");
-    assert_eq!(doors(&both), [(18831, None), (18832, Some("127.0.0.1"))]);
-    assert_eq!(both.listeners[0].socket_domain, SocketDomain::Any);
-    assert_eq!(both.listeners[1].socket_domain, SocketDomain::Ipv6);
+    assert_eq!(doors(&both), [(18832, Some("127.0.0.1")), (18831, None)]);
+    assert_eq!(both.listeners[0].socket_domain, SocketDomain::Ipv6);
+    assert_eq!(both.listeners[1].socket_domain, SocketDomain::Any);
 }
 
 #[test]
