@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
@@ -160,6 +160,22 @@ fn files_that_are_included_and_doors_that_open_are_told_in_mosquittos_order() {
     });
     assert_eq!(told[0].0.len(), 8, "{told:#?}");
     assert_eq!(told[0], told[1]);
+}
+
+#[test]
+fn local_only_mode_is_said_once_by_both() {
+    let folder = Folder::new();
+    let conf = folder.write("mosquitto.conf", "user root\n");
+    for program in ["/usr/sbin/mosquitto", NIGHTJAR] {
+        let mut command = Command::new(program);
+        command.arg("-c").arg(&conf).args(["-p", &free_port().to_string()]);
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it runs");
+        let log = Lines::of(child.stderr.take().expect("standard error is piped"));
+        log.wait_for(" running");
+        child.kill().expect("our own child");
+        child.wait().expect("our own child");
+        assert_eq!(log.count("Starting in local only mode."), 1, "{program}");
+    }
 }
 
 #[test]
