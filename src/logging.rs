@@ -117,9 +117,10 @@ fn append(path: &Path) -> io::Result<File> {
 }
 
 /// A new file is for its owner alone, whatever the umask: who connects when, and to which topics, is nobody else's to read.
+/// Where `UMASK_SET` says who may, that counts.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.append(true).mode(0o600);
+    options.append(true).mode(if crate::privileges::has_own_umask() { 0o666 } else { 0o600 });
     options
 }
 

@@ -165,6 +165,11 @@ pub(crate) fn set_umask() -> Result<(), String> {
     Ok(())
 }
 
+/// Whether `UMASK_SET` says who may read new files.
+pub(crate) fn has_own_umask() -> bool {
+    std::env::var_os("UMASK_SET").is_some()
+}
+
 fn umask_wanted(given: Option<OsString>) -> Result<Option<Mode>, String> {
     let Some(text) = given else { return Ok(None) };
     let mask = text.to_str().and_then(|text| i64::from_str_radix(text.trim_start(), 8).ok());
