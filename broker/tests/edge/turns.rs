@@ -12,10 +12,11 @@ use crate::client::{Running, connect, password_file, reloaded, start_behind};
 
 /// A broker whose loop a test can hold still, between two turns.
 struct Holdable {
-    broker: Running,
+    /// The first to be dropped: a test that fails must not wait for a broker that it holds.
+    go_on: Sender<()>,
     is_to_rest: Arc<AtomicBool>,
     rests: Receiver<()>,
-    go_on: Sender<()>,
+    broker: Running,
 }
 
 impl Holdable {
@@ -33,7 +34,7 @@ impl Holdable {
             appliance.heartbeat = Some(Heartbeat { every: Duration::from_millis(1), tell });
             adjust(appliance);
         });
-        Self { broker, is_to_rest, rests, go_on }
+        Self { go_on, is_to_rest, rests, broker }
     }
 
     /// Goes on when the loop stands still.
