@@ -69,6 +69,21 @@ fn every_file_says_first_what_it_is_for() {
 }
 
 /// The Rust files of the project, without what is built.
+#[test]
+fn the_faults_that_are_planted_into_the_store_and_the_core_still_fit() {
+    // `make soak` plants each and looks whether the simulation finds it; here it is only seen that it could.
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("broker/store/tests/planted")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let patch = std::fs::File::open(&path).expect("a file");
+        let arguments = ["--dry-run", "--silent", "--fuzz=0", "--reject-file=-", "-p1"];
+        let fits = Command::new("patch").args(arguments).current_dir(root()).stdin(patch).output().expect("patch runs");
+        assert!(fits.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&fits.stdout));
+        count += 1;
+    }
+    assert!(count > 10, "{count} faults");
+}
+
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).expect("a folder of the project").flatten() {
