@@ -75,8 +75,8 @@ const THEIRS: &[Allowed] = &[
 
 const OURS: &[Allowed] = &[
     without("This is nightjar *", "who looks closely is to know"),
-    without("One *thread reads* (for * cores).", "which way of running was chosen"),
-    without("* I/O threads read and write * (as *", "the same, where a variable chose it"),
+    without("One *thread reads* (*).", "which way of running was chosen, by the cores or by a variable"),
+    without("* I/O threads read and write * (*).", "the same with several"),
     without("Opened the store *", "ours is open from the start"),
     without("Reloaded: *", "ours says what came of it"),
     without("*: Note: It is recommended to replace `message_size_limit` *", "ours says where it stands"),
