@@ -55,7 +55,7 @@ struct ExplainArgs {
     /// Its Client Identifier
     #[arg(short = 'i', long, value_name = "ID", default_value = "")]
     client_id: String,
-    /// The topic, or for subscribe the filter
+    /// The topic, or for subscribe the filter; with the mount_point of its listener in front, if that has one
     #[arg(short, long, value_name = "TOPIC")]
     topic: String,
     /// What it wants to do there
