@@ -229,7 +229,13 @@ pub(crate) fn run_as_mosquitto(arguments: Vec<OsString>) -> ExitCode {
         Ok(mosquitto) => start(mosquitto.run),
         Err(error) => {
             match in_mosquittos_words(&error) {
-                Some(words) => eprintln!("{words}\n\n{}", Mosquitto::command().render_usage()),
+                Some(words) if called::is_mosquitto() => {
+                    eprintln!("{words}\n\n{}", Mosquitto::command().render_usage());
+                }
+                // Options stand where our commands do: perhaps one of them is meant.
+                Some(words) => eprintln!(
+                    "{words}\n\nUsage: nightjar [OPTIONS], as for mosquitto; or nightjar COMMAND, see nightjar --help"
+                ),
                 None => drop(error.print()),
             }
             if error.use_stderr() { ExitCode::from(3) } else { ExitCode::SUCCESS }

@@ -10,7 +10,7 @@ use crate::clients::{Subscriber, publish, publish_well};
 use crate::side::Side;
 
 /// The messages that a subscriber is sent up to one that says `end`.
-fn heard(side: &Side, subscribe: &[&str], publishes: &[&[&str]]) -> String {
+pub(super) fn heard(side: &Side, subscribe: &[&str], publishes: &[&[&str]]) -> String {
     let subscriber = Subscriber::start(side.port, subscribe);
     for arguments in publishes {
         publish(side.port, arguments);

@@ -1,7 +1,8 @@
 //! What outlives the process. The files are Debian's mosquitto's, which both brokers read at their first start.
 
+use super::messages::heard;
 use super::{Row, check};
-use crate::clients::{Subscriber, publish_well};
+use crate::clients::publish_well;
 use crate::folder::Folder;
 use crate::side::Side;
 
@@ -17,16 +18,9 @@ fn left(folder: &Folder, name: &str) {
     assert!(folder.path().join("kept").join(name).exists(), "mosquitto has saved");
 }
 
-/// What is retained at `t`.
+/// What is retained.
 fn kept(side: &Side) -> String {
-    let subscriber = Subscriber::start(side.port, &["-q", "1", "-t", "#"]);
-    publish_well(side.port, &["-q", "1", "-t", "end", "-m", "end"]);
-    subscriber
-        .wait_messages(|messages| {
-            let end = messages.iter().position(|message| message.starts_with("end|"))?;
-            Some(messages[..end].join(" "))
-        })
-        .expect("the end comes")
+    heard(side, &["-q", "1", "-t", "#"], &[])
 }
 
 #[test]
